@@ -1,0 +1,1 @@
+"""Tests that mirror the packages; a package itself, so that tests may share helpers."""

@@ -1,0 +1,1 @@
+"""Tests of the project's shape: who imports whom, stubs, documentation, build products."""
