@@ -16,8 +16,9 @@ import numpy
 threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
 before = set(sys.modules)
 written = []
+writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def hook(event, arguments):
-    if event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+    if event == "open" and isinstance(arguments[2], int) and arguments[2] & writing:
         written.append(str(arguments[0]))
     if event == "os.mkdir":
         written.append(str(arguments[0]))
@@ -85,7 +86,7 @@ def test_a_missing_build_is_explained(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert completed.returncode == 1
-    assert "ImportError" in completed.stderr.splitlines()[-1] or "ImportError:" in completed.stderr
+    assert "ImportError:" in completed.stderr
     assert "python setup.py build_ext --inplace" in completed.stderr
 
 

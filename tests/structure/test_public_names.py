@@ -16,7 +16,7 @@ CALLABLES = sorted(name for name in tensorops.__all__ if callable(getattr(tensor
 
 
 def numpydoc_errors(dotted_name: str) -> list[tuple[str, str]]:
-    """Return what numpydoc finds wrong with one object, less the checks switched off in ``pyproject.toml``."""
+    """Return what numpydoc finds wrong with one object, less what ``pyproject.toml`` switches off."""
     validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not installed: extra 'dev'")
     checks = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "numpydoc_validation"
