@@ -18,7 +18,8 @@ ROW_SOURCES = frozenset(ROOT / row.source for row in KERNELS)
 
 def cython_files() -> list[Path]:
     """Return every ``.pyx``, ``.pxd`` and ``.pxi`` file of the packages."""
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.px[dix]"))
+    files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.p*"))
+    return sorted(path for path in files if path.suffix in {".pyx", ".pxd", ".pxi"})
 
 
 def baseline_sources() -> list[Path]:
