@@ -1,0 +1,316 @@
+"""The shapes to measure on, and operands for them.
+
+Benchmarks, reports and tests read the same cases. Operands hold small integers, so that every
+partial sum of a product is exact and a result can be compared with ``==``: a term that is lost or
+counted twice cannot hide in a tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorops.operations import OPERATIONS, product_dims
+
+Shape = tuple[int, ...]
+DTYPES = ("float32", "float64")
+LARGEST_VALUE = 8
+"""Operands hold integers of at most this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One problem: an operation on operands of given shapes, dtype and memory layout.
+
+    Attributes
+    ----------
+    op : str
+        Name in ``tensorops.operations.OPERATIONS``.
+    dtype : str
+        ``"float32"`` or ``"float64"``, of all operands.
+    shapes : tuple of tuple of int
+        Shape of each operand.
+    layout : str
+        One letter per operand: ``C`` as allocated, ``F`` with the last two axes transposed in memory.
+    group : str
+        Group it is summarised in.
+    """
+
+    op: str
+    dtype: str
+    shapes: tuple[Shape, ...]
+    layout: str = "CC"
+    group: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Check dtype and layout."""
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        if len(self.layout) != len(self.shapes) or set(self.layout) - set("CF"):
+            raise ValueError(f"layout needs one letter C or F per operand, got {self.layout!r}")
+
+    @property
+    def name(self) -> str:
+        """Short name: sizes, dtype and, where an operand is transposed, the layout.
+
+        Examples
+        --------
+        >>> square_case(128, "float32", "FC").name
+        '128x128x128 float32 FC'
+        >>> Case("matmul", "float64", ((12, 128, 64), (12, 64, 128))).name
+        '12x(128x64x128) float64'
+        """
+        if self.op == "matmul":
+            (*batch, m, k), n = self.shapes[0], self.shapes[1][-1]
+            core = f"{m}x{k}x{n}"
+            sizes = f"{'x'.join(map(str, batch))}x({core})" if batch else core
+        else:
+            sizes = ", ".join("x".join(map(str, shape)) for shape in self.shapes)
+        return " ".join([sizes, self.dtype] + [self.layout] * ("F" in self.layout))
+
+    def operands(self, seed: int = 0) -> tuple[NDArray[Any], ...]:
+        """Return fresh operands that hold small integers.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the generator.
+
+        Returns
+        -------
+        tuple of ndarray
+            One per shape, of the case's dtype, with the case's layout.
+
+        Examples
+        --------
+        >>> a, b = square_case(4, "float32", "CF").operands()
+        >>> a.flags.c_contiguous, b.flags.c_contiguous, b.dtype
+        (True, False, dtype('float32'))
+        """
+        rng = np.random.default_rng(seed)
+        arrays = []
+        for shape, order in zip(self.shapes, self.layout, strict=True):
+            stored = shape if order == "C" else (*shape[:-2], shape[-1], shape[-2])
+            values = rng.integers(-LARGEST_VALUE, LARGEST_VALUE, size=stored, endpoint=True).astype(
+                self.dtype
+            )
+            arrays.append(values if order == "C" else np.swapaxes(values, -1, -2))
+        return tuple(arrays)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the case as JSON-ready values."""
+        return {
+            "op": self.op,
+            "dtype": self.dtype,
+            "shapes": [list(shape) for shape in self.shapes],
+            "layout": self.layout,
+            "group": self.group,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Case:
+        """Return the case that `to_dict` wrote."""
+        shapes = tuple(tuple(shape) for shape in values["shapes"])
+        return cls(values["op"], values["dtype"], shapes, values["layout"], values["group"])
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cases that are judged together, with the ratios to reach (best rival's time / ours).
+
+    Attributes
+    ----------
+    name : str
+        Name on the command line.
+    title : str
+        What the cases are.
+    goal_mean, goal_worst : float
+        Least geometric mean, and least ratio of any case; 0 where none is set.
+    cases : tuple of Case
+        All cases.
+    quick : tuple of Case
+        The few that tell most, for a quick look.
+    """
+
+    name: str
+    title: str
+    goal_mean: float
+    goal_worst: float
+    cases: tuple[Case, ...]
+    quick: tuple[Case, ...]
+
+
+def product_case(m: int, k: int, n: int, dtype: str, layout: str = "CC", batch: Shape = ()) -> Case:
+    """Return the product of (m, k) and (k, n), for every element of a batch.
+
+    Parameters
+    ----------
+    m, k, n : int
+        Sizes.
+    dtype : str
+        Of both operands.
+    layout : str
+        One letter per operand.
+    batch : tuple of int
+        Leading axes of both operands.
+
+    Returns
+    -------
+    Case
+        A product.
+
+    Examples
+    --------
+    >>> product_case(64, 784, 128, "float32").name
+    '64x784x128 float32'
+    """
+    return Case("matmul", dtype, ((*batch, m, k), (*batch, k, n)), layout)
+
+
+def square_case(n: int, dtype: str, layout: str = "CC") -> Case:
+    """Return the product of two (n, n) matrices.
+
+    Parameters
+    ----------
+    n : int
+        Size.
+    dtype : str
+        Of both operands.
+    layout : str
+        One letter per operand.
+
+    Returns
+    -------
+    Case
+        A product.
+
+    Examples
+    --------
+    >>> square_case(2, "float64").shapes
+    ((2, 2), (2, 2))
+    """
+    return product_case(n, n, n, dtype, layout)
+
+
+def result_shape(case: Case) -> Shape:
+    """Return the shape of a product's result.
+
+    Parameters
+    ----------
+    case : Case
+        A product.
+
+    Returns
+    -------
+    tuple of int
+        Batch axes, rows, columns.
+
+    Examples
+    --------
+    >>> result_shape(product_case(2, 3, 4, "float32", batch=(5,)))
+    (5, 2, 4)
+    """
+    return product_dims(case.shapes).out
+
+
+def flops(case: Case) -> int:
+    """Return the floating-point operations of a case, as the operation registry counts them.
+
+    Parameters
+    ----------
+    case : Case
+        Any case.
+
+    Returns
+    -------
+    int
+        For a product 2 * batch * m * k * n.
+
+    Examples
+    --------
+    >>> flops(square_case(128, "float32"))
+    4194304
+    """
+    return OPERATIONS[case.op].flops(case.shapes)
+
+
+LAYOUTS = ("CC", "CF", "FC", "FF")
+SQUARE_SIZES = (128, 256, 512, 1024, 2048)
+TINY_SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24)
+LAYER_SHAPES = (
+    (64, 784, 128),
+    (64, 128, 10),
+    (256, 784, 256),
+    (1024, 768, 3072),
+    (1, 4096, 4096),
+    (8, 1024, 4096),
+    (4096, 64, 64),
+    (100_000, 16, 16),
+    (16, 20_000, 16),
+)
+BATCHES = ((12, (128, 64, 128)), (96, (64, 32, 64)), (1000, (8, 8, 8)))
+
+
+def _group(
+    name: str,
+    title: str,
+    goals: tuple[float, float],
+    cases: Iterable[Case],
+    quick: Iterable[Case] | None = None,
+) -> Group:
+    every = tuple(_in_group(case, name) for case in cases)
+    few = every if quick is None else tuple(_in_group(case, name) for case in quick)
+    return Group(name, title, *goals, every, few)
+
+
+def _in_group(case: Case, group: str) -> Case:
+    return Case(case.op, case.dtype, case.shapes, case.layout, group)
+
+
+_GROUPS = (
+    _group(
+        "square",
+        "square, operands plain and transposed",
+        (1.0, 0.9),
+        (square_case(n, dtype, layout) for dtype in DTYPES for n in SQUARE_SIZES for layout in LAYOUTS),
+        [
+            *(square_case(n, dtype) for dtype in DTYPES for n in (128, 512, 1024)),
+            square_case(512, "float32", "FF"),
+        ],
+    ),
+    _group(
+        "tiny",
+        "2x2 to 24x24 with out=",
+        (3.0, 2.0),
+        (square_case(n, dtype) for dtype in DTYPES for n in TINY_SIZES),
+        (square_case(n, dtype) for dtype in DTYPES for n in (2, 4, 8, 16, 24)),
+    ),
+    _group(
+        "layers",
+        "shapes of layers",
+        (1.0, 0.8),
+        (product_case(*sizes, dtype) for dtype in DTYPES for sizes in LAYER_SHAPES),
+        (product_case(*sizes, "float32") for sizes in LAYER_SHAPES),
+    ),
+    _group(
+        "batches",
+        "batched products",
+        (1.0, 0.0),
+        (product_case(*sizes, dtype, batch=(count,)) for dtype in DTYPES for count, sizes in BATCHES),
+        (product_case(*sizes, "float32", batch=(count,)) for count, sizes in BATCHES),
+    ),
+    _group(
+        "large",
+        "4096 beside 1024",
+        (0.0, 0.0),
+        (square_case(n, dtype) for dtype in DTYPES for n in (1024, 4096)),
+        (square_case(n, "float32") for n in (1024, 4096)),
+    ),
+)
+MATMUL_GROUPS: Mapping[str, Group] = MappingProxyType({group.name: group for group in _GROUPS})
+"""The speed to reach, group by group."""

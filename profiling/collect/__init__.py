@@ -1,0 +1,1 @@
+"""Collecting: what happens line by line: hits, times, allocations, memory."""

@@ -1,0 +1,1 @@
+"""Measuring: the timer, the estimator, records of runs, the machine."""

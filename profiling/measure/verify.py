@@ -1,0 +1,64 @@
+"""Check a product without computing it a second time.
+
+Freivalds' check: ``C t == A (B t)`` for a random integer vector t costs three matrix-vector products
+and shares no code with any kernel. The operands of `profiling.cases` hold small integers, so both
+sides are exact in float64 and the comparison is ``==``: one wrong element is caught unless its
+multiplier happens to be 0, which no multiplier here is.
+
+References
+----------
+.. [1] R. Freivalds, "Probabilistic machines can use less running time", IFIP Congress 1977.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST_MULTIPLIER = 64
+
+
+def check_product(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], seed: int = 1) -> str | None:
+    """Tell what is wrong with ``c = a @ b``, or return None.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (..., m, k) and (..., k, n)
+        Operands that hold small integers.
+    c : ndarray of shape (..., m, n)
+        The result in question.
+    seed : int
+        Seed of the random vector.
+
+    Returns
+    -------
+    str or None
+        A sentence for people, or None if the product is right.
+
+    Examples
+    --------
+    >>> a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    >>> check_product(a, b, a @ b) is None
+    True
+    >>> check_product(a, b, a @ b + np.eye(2, 4))
+    'wrong result in 2 of 2 rows'
+    """
+    expected_shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    if c.shape != expected_shape:
+        return f"wrong shape {c.shape}, expected {expected_shape}"
+    rng = np.random.default_rng(seed)
+    width = (b.shape[-1],)
+    sizes = rng.integers(1, LARGEST_MULTIPLIER, size=width, endpoint=True)
+    vector = (sizes * rng.choice([-1, 1], size=width)).astype(np.float64)
+    inner = _times_vector(b, vector)
+    expected = (a * inner[..., None, :]).sum(axis=-1, dtype=np.float64)
+    wrong = int(np.count_nonzero(_times_vector(c, vector) != expected))
+    return f"wrong result in {wrong} of {expected.size} rows" if wrong else None
+
+
+def _times_vector(matrix: NDArray[Any], vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return matrix @ vector in float64, without a BLAS."""
+    product: NDArray[np.float64] = (matrix * vector).sum(axis=-1)
+    return product
