@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as installed_version
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# A tree that was built in place and not installed can be documented too.
+sys.path.insert(0, str(ROOT))
 
 project = "tensorops"
 author = "The tensorops authors"
 project_copyright = "2026, The tensorops authors"
-version = release = installed_version("tensorops")
+version = release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
 nitpicky = False
