@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cases import DTYPES, MATMUL_GROUPS, Group
+from ..cases import DTYPES, MATMUL_GROUPS, Group, flops
 from ..document import Column, Document, Section, Table, bytes_text, three_digits, time_text
 from ..measure import machine, stats
 from ..measure.contenders import LIBRARIES, OURS
-from ..measure.launches import Collected, measure_launches
+from ..measure.launches import Collected, Job, measure_launches
 from ..measure.run import Measurement, Run
 from ..measure.timer import Schedule
 from ..measure.worker import WorkerError
@@ -125,8 +125,9 @@ class BenchCommand(Command):
     def run(self, arguments: argparse.Namespace) -> Document:
         """Measure, and return the tables."""
         described = machine.describe()
-        published = not (arguments.quick or arguments.check)
-        if published and described["forced"]:
+        launches = arguments.launches or (1 if arguments.quick else FULL_LAUNCHES)
+        published = not (arguments.quick or arguments.check) and launches >= FULL_LAUNCHES
+        if not (arguments.quick or arguments.check) and described["forced"]:
             raise CommandError(
                 f"{_assignments(described['forced'])} forces a rival's kernels: its figures are not its own. "
                 "Unset it; or use --check, which marks the result as a check"
@@ -136,7 +137,6 @@ class BenchCommand(Command):
         threads = arguments.threads or ([1, 2] if described["cores"] > 1 else [1])
         if max(threads) > described["cores"]:
             raise CommandError(f"--threads {max(threads)}: this process may use {described['cores']} cores")
-        launches = arguments.launches or (1 if arguments.quick else FULL_LAUNCHES)
         schedule = QUICK if arguments.quick else FULL
         work = [(count, group, _cases(group, arguments)) for count in threads for group in groups]
         steps = launches * sum(len(cases) for _, _, cases in work)
@@ -151,7 +151,9 @@ class BenchCommand(Command):
         with progress_bar("bench", steps) as advance:
             for count, group, cases in work:
                 try:
-                    collected = measure_launches(cases, libraries, count, schedule, launches, advance)
+                    collected = measure_launches(
+                        [Job(case, tuple(libraries), schedule) for case in cases], count, launches, advance
+                    )
                 except WorkerError as error:
                     raise CommandError(str(error), exit_code=1) from error
                 versions |= collected.versions
@@ -264,12 +266,30 @@ def _section(
         text += f"; to reach: mean {group.goal_mean:g}"
         text += f", worst {group.goal_worst:g}" if group.goal_worst else ""
     blocks.append(text)
-    if collected.workspace:
-        most = max(collected.workspace.values())
-        blocks.append(f"work memory at most {bytes_text(most)}")
+    if group.name == "large":
+        blocks += _growth(collected)
     return Section(
         f"{group.name}: {group.title}, {threads} thread{'s' * (threads > 1)}, worst first", tuple(blocks)
     )
+
+
+def _growth(collected: Collected) -> list[str]:
+    """Say how rate and work memory grow from the smallest case of a dtype to the largest."""
+    lines = []
+    for dtype in DTYPES:
+        sizes = sorted(
+            (entry for entry in collected.measurements if entry.case.dtype == dtype),
+            key=lambda entry: flops(entry.case),
+        )
+        if len(sizes) > 1:
+            small, large = sizes[0], sizes[-1]
+            share = large.gflops(OURS) / small.gflops(OURS)
+            before, after = (collected.workspace[entry.case.name] for entry in (small, large))
+            lines.append(
+                f"{large.case.name} runs at {share:.3f} of the rate of {small.case.name}; work memory "
+                f"{bytes_text(before)} after the smaller, {bytes_text(after)} after the larger"
+            )
+    return lines
 
 
 def _summary(group: Group, threads: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import importlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..cases import Case
-from .timer import loop_with_out
+from .timer import loop_of, loop_with_out
 
 Array = NDArray[Any]
 
@@ -102,7 +103,80 @@ class TorchLibrary(Library):
         return loop_with_out(getattr(torch, case.op), first, second, result)
 
 
+class PathLibrary(TensoropsLibrary):
+    """One path of the dispatcher, whatever it would choose itself.
+
+    Parameters
+    ----------
+    path : str
+        As ``tensorops.backends.run_path`` knows it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def set_threads(self, threads: int) -> None:
+        """Limit the threads of the kernels and of NumPy's BLAS in this process."""
+        super().set_threads(threads)
+        NumpyLibrary().set_threads(threads)
+
+    def loop(self, case: Case, operands: tuple[Array, ...], out: Array) -> Callable[[int], float]:
+        """Return ``loop(n)``: n calls that write `out`, and their elapsed seconds."""
+        run_path = importlib.import_module("tensorops.backends").run_path
+        return loop_of(partial(run_path, self.path, case.op, operands, out))
+
+
+class LadderLibrary(TensoropsLibrary):
+    """One rung of the ladder: a function of ``tensorops.kernels.ladder``.
+
+    Parameters
+    ----------
+    function : str
+        Its name.
+    """
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+
+    def loop(self, case: Case, operands: tuple[Array, ...], out: Array) -> Callable[[int], float]:
+        """Return ``loop(n)``: n calls that write `out`, and their elapsed seconds."""
+        function = getattr(importlib.import_module("tensorops.kernels.ladder"), self.function)
+        return loop_of(partial(function, *operands, out))
+
+
 LIBRARIES: dict[str, Library] = {
     library.name: library for library in (TensoropsLibrary(), NumpyLibrary(), TorchLibrary())
 }
 OURS = "tensorops"
+PARTS: dict[str, Callable[[str], Library]] = {"path": PathLibrary, "ladder": LadderLibrary}
+
+
+def get_library(name: str) -> Library:
+    """Return what a contender's name stands for.
+
+    Parameters
+    ----------
+    name : str
+        A library, ``path:<path of the dispatcher>`` or ``ladder:<function>``.
+
+    Returns
+    -------
+    Library
+        Not yet imported.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> get_library("path:blocked/packed").name
+    'tensorops'
+    """
+    kind, _, part = name.partition(":")
+    if part and kind in PARTS:
+        return PARTS[kind](part)
+    if name not in LIBRARIES:
+        raise ValueError(f"unknown contender {name!r}; known: {', '.join(LIBRARIES)}, path:..., ladder:...")
+    return LIBRARIES[name]

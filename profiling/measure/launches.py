@@ -1,7 +1,7 @@
-"""Measure cases with several libraries, over several process starts.
+"""Measure cases with several contenders, over several process starts.
 
-At one thread the libraries take turns inside one process. Above one thread each has a process of
-its own, stopped outside its turn (see `profiling.measure.worker`).
+At one thread the contenders take turns inside one process. Above one thread each that uses threads
+has a process of its own, stopped outside its turn (see `profiling.measure.worker`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,28 @@ from .timer import Schedule, interleave
 from .worker import RemoteContender, Worker
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One case and who computes it.
+
+    Attributes
+    ----------
+    case : Case
+        What to compute.
+    contenders : tuple of str
+        Names that ``profiling.measure.contenders.get_library`` knows.
+    schedule : Schedule
+        How long to measure in one launch.
+    oracle : bool
+        Whether to verify with the reference instead of Freivalds' check.
+    """
+
+    case: Case
+    contenders: tuple[str, ...]
+    schedule: Schedule
+    oracle: bool = False
+
+
 @dataclass(slots=True)
 class Collected:
     """What a series of launches gave.
@@ -23,11 +45,11 @@ class Collected:
     Attributes
     ----------
     measurements : list of Measurement
-        One per case, in the order of the cases.
+        One per job, in the order of the jobs.
     versions : dict of str to str
         Version of each library.
     workspace : dict of str to int
-        Peak bytes of our work memory after each case, by the case's name.
+        Peak bytes of our work memory up to and with each case, by the case's name.
     """
 
     measurements: list[Measurement] = field(default_factory=list)
@@ -36,25 +58,19 @@ class Collected:
 
 
 def measure_launches(
-    cases: Sequence[Case],
-    libraries: Sequence[str],
+    jobs: Sequence[Job],
     threads: int,
-    schedule: Schedule,
-    launches: int,
+    launches: int = 1,
     on_case: Callable[[str], None] = lambda name: None,
 ) -> Collected:
-    """Measure every case with every library, once per launch.
+    """Measure every job once per launch.
 
     Parameters
     ----------
-    cases : sequence of Case
-        What to compute.
-    libraries : sequence of str
-        Names in ``profiling.measure.contenders.LIBRARIES``.
+    jobs : sequence of Job
+        At least one.
     threads : int
-        Threads that each library may use.
-    schedule : Schedule
-        How long to measure one case in one launch.
+        Threads that each contender may use.
     launches : int
         Number of process starts whose samples are pooled.
     on_case : callable
@@ -68,32 +84,39 @@ def measure_launches(
     Raises
     ------
     WorkerError
-        If a library fails in its process.
+        If a contender fails in its process.
     """
     collected = Collected()
-    taken: list[list[Launch]] = [[] for _ in cases]
-    errors: list[dict[str, str]] = [{} for _ in cases]
+    names = list(dict.fromkeys(name for job in jobs for name in job.contenders))
+    taken: list[list[Launch]] = [[] for _ in jobs]
+    errors: list[dict[str, str]] = [{} for _ in jobs]
     for launch in range(launches):
-        # The order of the libraries decides who allocates first: turn it from launch to launch.
-        turned = [*libraries[launch % len(libraries) :], *libraries[: launch % len(libraries)]]
         with ExitStack() as stack:
-            groups = [turned] if threads == 1 else [[name] for name in turned]
-            workers = [stack.enter_context(Worker(group, threads, frozen=threads > 1)) for group in groups]
-            contenders = [RemoteContender(worker, name) for worker in workers for name in worker.libraries]
-            for worker in workers:
+            workers: dict[str, Worker] = {}
+            for group in _processes(names, threads, launch):
+                worker = stack.enter_context(Worker(group, threads, frozen=threads > 1))
+                workers |= dict.fromkeys(group, worker)
                 collected.versions |= worker.versions
-            for number, case in enumerate(cases):
-                on_case(case.name)
-                for worker in workers:
-                    errors[number] |= worker.open(case, seed=launch)
+            for number, job in enumerate(jobs):
+                on_case(job.case.name)
+                for worker in dict.fromkeys(workers[name] for name in job.contenders):
+                    ours = [name for name in worker.libraries if name in job.contenders]
+                    errors[number] |= worker.open(job.case, launch, ours, oracle=job.oracle)
+                contenders = [RemoteContender(workers[name], name) for name in job.contenders]
                 loops: dict[str, int] = {}
-                samples = interleave(contenders, schedule, loops=loops)
-                ordered = {name: samples[name] for name in libraries}
-                taken[number].append(Launch.of(ordered, loops))
-                for worker in workers:
+                taken[number].append(Launch.of(interleave(contenders, job.schedule, loops=loops), loops))
+                for worker in dict.fromkeys(workers[name] for name in job.contenders):
                     statistics = worker.workspace()
                     if statistics is not None:
-                        collected.workspace[case.name] = statistics["peak"]
-    for case, samples_taken, wrong in zip(cases, taken, errors, strict=True):
-        collected.measurements.append(Measurement(case, threads, tuple(samples_taken), wrong))
+                        collected.workspace[job.case.name] = statistics["peak"]
+    for job, samples, wrong in zip(jobs, taken, errors, strict=True):
+        collected.measurements.append(Measurement(job.case, threads, tuple(samples), wrong))
     return collected
+
+
+def _processes(names: Sequence[str], threads: int, launch: int) -> list[list[str]]:
+    """Return which contenders share a process."""
+    # Who allocates first is turned from launch to launch: it decides who gets which memory.
+    start = launch % len(names)
+    turned = [*names[start:], *names[:start]]
+    return [turned] if threads == 1 else [[name] for name in turned]

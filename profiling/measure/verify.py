@@ -1,4 +1,4 @@
-"""Check a product without computing it a second time.
+"""Check results: against the reference where it can be afforded, else without a second product.
 
 Freivalds' check: ``C t == A (B t)`` for a random integer vector t costs three matrix-vector products
 and shares no code with any kernel. The operands of `profiling.cases` hold small integers, so both
@@ -56,6 +56,30 @@ def check_product(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], seed: int =
     expected = (a * inner[..., None, :]).sum(axis=-1, dtype=np.float64)
     wrong = int(np.count_nonzero(_times_vector(c, vector) != expected))
     return f"wrong result in {wrong} of {expected.size} rows" if wrong else None
+
+
+def check_equal(result: NDArray[Any], expected: NDArray[Any]) -> str | None:
+    """Tell how a result differs from the exact one, or return None.
+
+    Parameters
+    ----------
+    result, expected : ndarray
+        Arrays of the same shape; the values of `expected` fit the dtype of `result` exactly.
+
+    Returns
+    -------
+    str or None
+        A sentence for people, or None if all elements are equal.
+
+    Examples
+    --------
+    >>> check_equal(np.array([1.0, 2.0]), np.array([1.0, 3.0]))
+    'wrong result in 1 of 2 elements'
+    """
+    if result.shape != expected.shape:
+        return f"wrong shape {result.shape}, expected {expected.shape}"
+    wrong = int(np.count_nonzero(result != expected))
+    return f"wrong result in {wrong} of {expected.size} elements" if wrong else None
 
 
 def _times_vector(matrix: NDArray[Any], vector: NDArray[np.float64]) -> NDArray[np.float64]:

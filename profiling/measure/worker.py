@@ -25,10 +25,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from tensorops.operations import OPERATIONS
+
 from ..cases import Case, result_shape
-from .contenders import LIBRARIES
+from .contenders import OURS, get_library
 from .timer import garbage_collection_off
-from .verify import check_product
+from .verify import check_equal, check_product
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -55,7 +57,7 @@ class Worker:
     Parameters
     ----------
     libraries : sequence of str
-        Names in ``LIBRARIES``.
+        Names that ``profiling.measure.contenders.get_library`` knows.
     threads : int
         Threads that each library may use.
     frozen : bool
@@ -95,8 +97,8 @@ class Worker:
         """End the process."""
         self.close()
 
-    def open(self, case: Case, seed: int) -> dict[str, str]:
-        """Prepare a case and verify one result of each library.
+    def open(self, case: Case, seed: int, names: Sequence[str], *, oracle: bool = False) -> dict[str, str]:
+        """Prepare a case for some of the libraries and verify one result of each.
 
         Parameters
         ----------
@@ -104,13 +106,19 @@ class Worker:
             What to compute.
         seed : int
             Seed of the operands.
+        names : sequence of str
+            Which of the worker's libraries.
+        oracle : bool
+            Whether to compare with the reference, which is slow, instead of Freivalds' check.
 
         Returns
         -------
         dict of str to str
             What was wrong, by library; empty if all results were right.
         """
-        errors: dict[str, str] = self._ask({"open": case.to_dict(), "seed": seed})["errors"]
+        errors: dict[str, str] = self._ask(
+            {"open": case.to_dict(), "seed": seed, "names": list(names), "oracle": oracle}
+        )["errors"]
         return errors
 
     def sample(self, library: str, loops: int) -> float:
@@ -202,24 +210,28 @@ class _Session:
 
     def __init__(self, threads: int, libraries: Sequence[str]) -> None:
         self.cores = physical_cores_first()[:threads]
-        self.libraries = [LIBRARIES[name] for name in libraries]
-        for library in self.libraries:
+        self.libraries = {name: get_library(name) for name in libraries}
+        for library in self.libraries.values():
             library.set_threads(threads)
         self.loops: dict[str, Callable[[int], float]] = {}
 
-    def open(self, case: Case, seed: int) -> dict[str, str]:
+    def open(self, case: Case, seed: int, names: Sequence[str], oracle: bool) -> dict[str, str]:
         self.loops.clear()
         first, second = operands = case.operands(seed)
         out = np.empty(result_shape(case), case.dtype)
         errors = {}
-        for library in self.libraries:
+        expected = OPERATIONS[case.op].reference(*operands) if oracle else None
+        for name in names:
             out.fill(np.nan)
-            loop = library.loop(case, operands, out)
+            loop = self.libraries[name].loop(case, operands, out)
             loop(1)
-            problem = check_product(first, second, out)
+            if expected is None:
+                problem = check_product(first, second, out)
+            else:
+                problem = check_equal(out, expected)
             if problem:
-                errors[library.name] = problem
-            self.loops[library.name] = loop
+                errors[name] = problem
+            self.loops[name] = loop
         # Now, because a library starts its threads with its first product.
         if len(self.cores) > 1:
             pin_threads(self.cores)
@@ -232,7 +244,7 @@ class _Session:
         return loop(loops) / loops
 
     def workspace(self) -> dict[str, int] | None:
-        if not any(library.name == "tensorops" for library in self.libraries):
+        if not any(library.name == OURS for library in self.libraries.values()):
             return None
         from tensorops.runtime import workspace
 
@@ -243,11 +255,15 @@ class _Session:
         if "sample" in request:
             return {"seconds": self.sample(request["sample"], request["loops"], request["warm"])}
         if "open" in request:
-            return {"errors": self.open(Case.from_dict(request["open"]), request["seed"])}
+            return {"errors": self._opened(request)}
         return {"workspace": self.workspace()}
 
+    def _opened(self, request: Mapping[str, Any]) -> dict[str, str]:
+        case = Case.from_dict(request["open"])
+        return self.open(case, request["seed"], request["names"], request["oracle"])
+
     def serve(self, requests: TextIO, answers: TextIO) -> None:
-        _send(answers, {"versions": {library.name: library.version() for library in self.libraries}})
+        _send(answers, {"versions": {library.name: library.version() for library in self.libraries.values()}})
         with garbage_collection_off():
             for line in requests:
                 try:
