@@ -1,0 +1,182 @@
+"""Build the extension modules; all metadata stands in ``pyproject.toml``.
+
+Every ``.pyx`` under ``tensorops/`` and ``profiling/`` becomes a module of the same name, built for
+the baseline processor. The micro-kernel source is the exception: it is built once per row of
+``tensorops/kernels/table.py``, with that row's tile and compiler flags.
+
+Environment: ``TENSOROPS_OPENMP=0`` builds serial kernels, ``TENSOROPS_REQUIRE_OPENMP=1`` fails where
+OpenMP is missing, ``TENSOROPS_DEBUG=1`` adds bounds checks, ``TENSOROPS_ANNOTATE=1`` writes Cython's HTML.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+DEBUG = os.environ.get("TENSOROPS_DEBUG") == "1"
+WORKERS = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
+    "cdivision": True,
+    "show_performance_hints": False,
+}
+COMMON_FLAGS = [
+    "-O1" if DEBUG else "-O3",
+    "-g1",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-Wno-unused-function",
+    "-Wno-maybe-uninitialized",
+    "-Wno-psabi",
+]
+PACKAGES = ("tensorops", "profiling")
+OPENMP_USER = "tensorops/runtime/openmp.pyx"
+# Modules whose lines line_profiler counts: built a second time, with tracing, under _traced/.
+TRACED = ("tensorops/kernels/ladder.pyx",)
+
+
+def load_table():
+    """Load the build table by its path: the package cannot be imported before it is built."""
+    path = ROOT / "tensorops/kernels/table.py"
+    spec = importlib.util.spec_from_file_location("tensorops_build_table", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def require_compiler() -> list[str]:
+    """Return the C compiler's command, or stop with a message that says how to get one."""
+    command = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    words = command.split()
+    if shutil.which(words[0]) is None:
+        raise SystemExit(
+            f"tensorops: no C compiler: {words[0]!r} was not found.\n"
+            "Its kernels are compiled on this machine. Install one and run the command again:\n"
+            "  Debian, Ubuntu:  apt-get install build-essential\n"
+            "  Fedora:          dnf install gcc\n"
+            "  macOS:           xcode-select --install\n"
+            "Another compiler is chosen with CC=/path/to/cc."
+        )
+    return words
+
+
+def openmp_flags() -> list[str]:
+    """Return the OpenMP flag if a program compiles and links with it here, else nothing."""
+    compiler = require_compiler()
+    required = os.environ.get("TENSOROPS_REQUIRE_OPENMP") == "1"
+    if os.environ.get("TENSOROPS_OPENMP") == "0":
+        if required:
+            raise SystemExit("tensorops: TENSOROPS_OPENMP=0 contradicts TENSOROPS_REQUIRE_OPENMP=1.")
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        probe = subprocess.run(
+            [*compiler, "-fopenmp", str(source), "-o", str(Path(folder, "probe"))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if probe.returncode == 0:
+        return ["-fopenmp"]
+    message = f"OpenMP is not usable with {compiler[0]!r}: {probe.stderr.strip()[-300:]}"
+    if required:
+        raise SystemExit(f"tensorops: {message}")
+    print(f"tensorops: {message}\ntensorops: building serial kernels", file=sys.stderr)
+    return []
+
+
+def extension(name: str, source: str, *, flags=(), macros=(), depends=()) -> Extension:
+    """Return one module with the common flags and the NumPy headers."""
+    return Extension(
+        name,
+        [source],
+        include_dirs=[numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *macros],
+        extra_compile_args=[*COMMON_FLAGS, *flags],
+        extra_link_args=[flag for flag in flags if flag == "-fopenmp"],
+        depends=list(depends),
+    )
+
+
+def translate(modules: list[Extension], folder: Path, **directives) -> list[Extension]:
+    """Translate modules to C under `folder`; two builds of one source never share a C file."""
+    return cythonize(
+        modules,
+        build_dir=str(folder),
+        compiler_directives={**DIRECTIVES, **directives},
+        annotate=os.environ.get("TENSOROPS_ANNOTATE") == "1",
+        emit_linenums=True,
+        nthreads=WORKERS if len(modules) > 1 else 0,
+        quiet=True,
+    )
+
+
+def extensions() -> list[Extension]:
+    """Return every module, translated to C."""
+    table = load_table()
+    build = Path("build/cython")
+    openmp = openmp_flags()
+    row_sources = {row.source for row in table.KERNELS}
+    plain, traced, built = [], [], []
+    for path in sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx")):
+        source = path.as_posix()
+        if source in row_sources:
+            continue
+        name = source.removesuffix(".pyx").replace("/", ".")
+        plain.append(extension(name, source, flags=openmp if source == OPENMP_USER else ()))
+        if source in TRACED:
+            twin = f"tensorops._traced.{path.stem}"
+            traced.append(extension(twin, source, macros=[("CYTHON_TRACE_NOGIL", "1")]))
+    built += translate(plain, build / "plain")
+    built += translate(traced, build / "traced", linetrace=True)
+    for row in table.buildable_rows():
+        macros = [
+            ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),
+            ("MR", str(row.mr)),
+            ("NR_VECTORS", str(row.nr_vectors)),
+            ("VECTOR_BYTES", str(row.vector_bytes)),
+            ("KERNEL_NAME", f'"{row.name}"'),
+            # Tiles become constants only where they are inlined.
+            ("CYTHON_INLINE", "inline __attribute__((always_inline, unused))"),
+        ]
+        depends = sorted(path.as_posix() for path in Path(row.source).parent.glob("*.px[id]"))
+        # cythonize() remembers a source's macros from one call to the next: it gets none to remember.
+        (translated,) = translate([Extension(row.module, [row.source])], build / row.name)
+        built.append(
+            extension(row.module, translated.sources[0], flags=row.cflags, macros=macros, depends=depends)
+        )
+    return built
+
+
+class ParallelBuild(build_ext):
+    """``build_ext`` that uses every core by default."""
+
+    def finalize_options(self) -> None:
+        """Fill in the number of compiler processes."""
+        super().finalize_options()
+        self.parallel = self.parallel or WORKERS
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    setup(ext_modules=extensions(), cmdclass={"build_ext": ParallelBuild})

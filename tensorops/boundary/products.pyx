@@ -1,0 +1,386 @@
+"""Matrix products as users call them: NumPy's rules, then straight down to a kernel."""
+
+cimport numpy as np
+
+import numpy
+
+from tensorops.dispatch cimport table
+from tensorops.dispatch.table cimport PATH_PACKED, PATH_SMALL
+from tensorops.kernels.gemm cimport loops
+from tensorops.kernels.gemm.batched cimport MAX_BATCH_DIMS, Stack, count_of, fold, multiply_stack
+from tensorops.kernels.gemm.loops cimport PACK_AUTO, PACK_NEVER, Family, Product, family_of, multiply, prepare
+from tensorops.runtime.openmp cimport thread_limit
+
+np.import_array()
+
+cdef object numpy_matmul = numpy.matmul
+
+cdef enum:
+    # Multiply-adds below which giving up the interpreter lock costs more than it lets others gain.
+    RELEASE_WORK = 1 << 14
+
+
+def matmul(a, b, /, out=None, *, backend=None):
+    """Return the matrix product of two arrays, as ``numpy.matmul`` does.
+
+    Parameters
+    ----------
+    a : array_like of shape (..., M, K) or (K,)
+        Left operand. float32 and float64 arrays are used in place, whatever their strides.
+    b : array_like of shape (..., K, N) or (K,)
+        Right operand. The batch dimensions of both broadcast.
+    out : ndarray of shape (..., M, N), optional
+        Where to put the result; may overlap an operand, may have any strides.
+    backend : str, optional
+        Compute with this backend; by default the path that was measured to be the fastest here.
+
+    Returns
+    -------
+    ndarray or scalar
+        `out` if given; a scalar if both operands have one dimension. The dtype is NumPy's choice.
+
+    Raises
+    ------
+    TypeError
+        If `out` is not an array, or cannot take the result's dtype.
+    ValueError
+        If the shapes do not match, `out` has another shape or is read-only, or `backend` is not
+        known.
+    MemoryError
+        If there is no memory for the result or for the kernels' work; nothing is written.
+
+    See Also
+    --------
+    tensorops.explain : Which path a product takes, and why.
+
+    Notes
+    -----
+    2*M*N*K flops. With eps of the dtype, an element's error is at most
+    ``(8 * sqrt(K) + 16) * eps * (abs(a) @ abs(b))``, and none where every partial sum is
+    representable. Operands of other dtypes, and subclasses of ndarray, go to NumPy; mixed dtypes are
+    converted to NumPy's common dtype first. The interpreter lock is released. The same inputs, path
+    and number of threads give the same bits.
+
+    References
+    ----------
+    Goto, van de Geijn, "Anatomy of High-Performance Matrix Multiplication", ACM TOMS 34(3), 2008.
+    Van Zee, van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS Functionality", ACM TOMS
+    41(3), 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorops
+    >>> tensorops.matmul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
+    array([21., 43.])
+    """
+    cdef int status
+    if backend is None and np.PyArray_CheckExact(a) and np.PyArray_CheckExact(b):
+        result = matrices(<np.ndarray> a, <np.ndarray> b, out)
+        if result is not None:
+            return result
+    return general(a, b, out, backend)
+
+
+cdef inline bint usable(np.ndarray x, int dtype) noexcept:
+    """Tell whether a kernel can read this array: the dtype, native, aligned."""
+    return np.PyArray_TYPE(x) == dtype and np.PyArray_ISBEHAVED_RO(x)
+
+
+cdef inline void extent(np.ndarray x, char **first, char **last) noexcept:
+    """Find the bytes between which all elements of a non-empty array lie."""
+    cdef Py_ssize_t reach
+    cdef int d
+    first[0] = <char *> np.PyArray_DATA(x)
+    last[0] = first[0] + np.PyArray_ITEMSIZE(x)
+    for d in range(np.PyArray_NDIM(x)):
+        reach = np.PyArray_STRIDES(x)[d] * (np.PyArray_DIMS(x)[d] - 1)
+        if reach < 0:
+            first[0] += reach
+        else:
+            last[0] += reach
+
+
+cdef bint overlaps(np.ndarray x, np.ndarray y) noexcept:
+    """Tell whether two arrays may share memory."""
+    cdef char *x_first
+    cdef char *x_last
+    cdef char *y_first
+    cdef char *y_last
+    if np.PyArray_SIZE(x) == 0 or np.PyArray_SIZE(y) == 0:
+        return False
+    extent(x, &x_first, &x_last)
+    extent(y, &y_first, &y_last)
+    return x_first < y_last and y_first < x_last
+
+
+cdef bint folds_onto_itself(np.ndarray x):
+    """Tell whether two elements of an array to be written may be one and the same in memory."""
+    cdef Py_ssize_t covered = np.PyArray_ITEMSIZE(x)
+    for stride, size in sorted((abs(x.strides[d]), x.shape[d]) for d in range(x.ndim) if x.shape[d] > 1):
+        if stride < covered:
+            return True
+        covered += stride * (size - 1)
+    return False
+
+
+cdef inline int layout_of(Py_ssize_t rs, Py_ssize_t cs) noexcept nogil:
+    """Number the layouts as `table.LAYOUTS` does: C, F, S."""
+    if cs == 1:
+        return 0
+    return 1 if rs == 1 else 2
+
+
+cdef inline void matrix_of(np.ndarray x, const char **data, Py_ssize_t *rs, Py_ssize_t *cs) noexcept:
+    cdef Py_ssize_t size = np.PyArray_ITEMSIZE(x)
+    data[0] = <const char *> np.PyArray_DATA(x)
+    rs[0] = np.PyArray_STRIDES(x)[0] // size
+    cs[0] = np.PyArray_STRIDES(x)[1] // size
+
+
+cdef object matrices(np.ndarray a, np.ndarray b, object out):
+    """Multiply two ready-made matrices; None if anything asks for the general way."""
+    cdef int dtype = np.PyArray_TYPE(a)
+    cdef Product product
+    cdef np.npy_intp dims[2]
+    cdef np.ndarray c
+    cdef const Family *family
+    cdef int path, status, threads
+    if np.PyArray_NDIM(a) != 2 or np.PyArray_NDIM(b) != 2:
+        return None
+    if (dtype != np.NPY_FLOAT and dtype != np.NPY_DOUBLE) or not usable(a, dtype) or not usable(b, dtype):
+        return None
+    product.m = np.PyArray_DIMS(a)[0]
+    product.k = np.PyArray_DIMS(a)[1]
+    product.n = np.PyArray_DIMS(b)[1]
+    if np.PyArray_DIMS(b)[0] != product.k or table.override_possible:
+        return None
+    if out is None:
+        dims[0] = product.m
+        dims[1] = product.n
+        c = np.PyArray_EMPTY(2, dims, dtype, 0)
+    else:
+        if not np.PyArray_CheckExact(out):
+            return None
+        c = <np.ndarray> out
+        if np.PyArray_TYPE(c) != dtype or np.PyArray_NDIM(c) != 2 or not np.PyArray_ISBEHAVED(c):
+            return None
+        if np.PyArray_DIMS(c)[0] != product.m or np.PyArray_DIMS(c)[1] != product.n:
+            return None
+        if not np.PyArray_ISCONTIGUOUS(c) and folds_onto_itself(c):
+            return None
+        if overlaps(c, a) or overlaps(c, b):
+            return None
+    if not loops.ready:
+        prepare()
+    matrix_of(a, &product.a, &product.rs_a, &product.cs_a)
+    matrix_of(b, &product.b, &product.rs_b, &product.cs_b)
+    matrix_of(c, <const char **> &product.c, &product.rs_c, &product.cs_c)
+    product.accumulate = False
+    threads = thread_limit()
+    path = table.look_up(
+        np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
+        3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b), threads,
+    )
+    if path > PATH_PACKED:
+        return None
+    family = family_of(np.PyArray_ITEMSIZE(a))
+    if path == PATH_SMALL:
+        if <double> product.m * product.n * product.k < RELEASE_WORK:
+            status = multiply(family, &product, PACK_NEVER, 1)
+        else:
+            with nogil:
+                status = multiply(family, &product, PACK_NEVER, 1)
+    else:
+        with nogil:
+            status = multiply(family, &product, PACK_AUTO, threads)
+    if status:
+        no_memory(a, b)
+    return c
+
+
+cdef int no_memory(a, b) except -1:
+    raise MemoryError(f"matmul: no work memory for operands of shapes {a.shape} and {b.shape}")
+
+
+cdef object general(object a, object b, object out, object backend):
+    """Bring any operands into the form of the kernels, or hand them to NumPy."""
+    cdef int dtype
+    if isinstance(out, tuple):
+        if len(out) != 1:
+            raise ValueError(f"matmul: out must be one array, or a tuple of one, not of {len(out)}")
+        out = out[0]
+    if not np.PyArray_CheckExact(a):
+        if hasattr(type(a), "__array_ufunc__"):
+            return numpy_matmul(a, b, out=out)
+        a = numpy.asarray(a)
+    if not np.PyArray_CheckExact(b):
+        if hasattr(type(b), "__array_ufunc__"):
+            return numpy_matmul(a, b, out=out)
+        b = numpy.asarray(b)
+    if out is not None and not np.PyArray_CheckExact(out):
+        if not isinstance(out, numpy.ndarray):
+            raise TypeError(f"matmul: out must be an ndarray, not {type(out).__name__}")
+        return numpy_matmul(a, b, out=out)
+    if backend is not None:
+        from tensorops.backends import get_backend
+
+        get_backend(backend)
+    kinds = a.dtype.kind + b.dtype.kind
+    if "f" not in kinds or not set(kinds) <= set("fiub"):
+        return numpy_matmul(a, b, out=out)
+    common = numpy.result_type(a.dtype, b.dtype)
+    if common.char not in "fd" or (out is not None and out.dtype != common):
+        return numpy_matmul(a, b, out=out)
+    dtype = common.num
+    if not usable(a, dtype):
+        a = numpy.require(a, common, "A")
+    if not usable(b, dtype):
+        b = numpy.require(b, common, "A")
+    return stacks(a, b, out, backend)
+
+
+cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
+    """Multiply arrays of one dtype and any number of dimensions."""
+    cdef int dims_a = a.ndim
+    cdef int dims_b = b.ndim
+    cdef Py_ssize_t size = np.PyArray_ITEMSIZE(a)
+    cdef bint row = dims_a == 1
+    cdef bint column = dims_b == 1
+    cdef Product product
+    cdef Stack stack
+    cdef np.npy_intp shape[MAX_BATCH_DIMS + 2]
+    cdef int d, at_a, at_b, dims, path, status, threads
+    cdef Py_ssize_t size_a, size_b, columns
+    cdef np.ndarray c
+    cdef const Family *family
+    if dims_a == 0 or dims_b == 0:
+        raise ValueError(
+            f"matmul: operands need one dimension or more; their shapes are {np_shape(a)} and {np_shape(b)}"
+        )
+    product.m = 1 if row else a.shape[dims_a - 2]
+    product.k = a.shape[dims_a - 1]
+    columns = 1 if column else b.shape[dims_b - 1]
+    product.n = columns
+    if product.k != (b.shape[0] if column else b.shape[dims_b - 2]):
+        raise ValueError(
+            f"matmul: shapes {np_shape(a)} and {np_shape(b)} do not match: the last dimension of the first "
+            f"operand must be the {'only' if column else 'second to last'} one of the second"
+        )
+    dims_a = max(dims_a - 2, 0)
+    dims_b = max(dims_b - 2, 0)
+    stack.dims = max(dims_a, dims_b)
+    for d in range(stack.dims):
+        at_a = d - (stack.dims - dims_a)
+        at_b = d - (stack.dims - dims_b)
+        size_a = a.shape[at_a] if at_a >= 0 else 1
+        size_b = b.shape[at_b] if at_b >= 0 else 1
+        if size_a != size_b and size_a != 1 and size_b != 1:
+            raise ValueError(
+                f"matmul: shapes {np_shape(a)} and {np_shape(b)}: their batch dimensions do not broadcast"
+            )
+        stack.shape[d] = size_b if size_a == 1 else size_a
+        stack.a[d] = a.strides[at_a] // size if size_a != 1 else 0
+        stack.b[d] = b.strides[at_b] // size if size_b != 1 else 0
+        shape[d] = stack.shape[d]
+    dims = stack.dims
+    if not row:
+        shape[dims] = product.m
+        dims += 1
+    if not column:
+        shape[dims] = product.n
+        dims += 1
+    expected = tuple([shape[d] for d in range(dims)])
+    c = None
+    if out is not None:
+        if np_shape(out) != expected:
+            if out.ndim > dims:
+                # NumPy also repeats the product over further leading dimensions of out.
+                return numpy_matmul(a, b, out=out)
+            raise ValueError(
+                f"matmul: out has shape {np_shape(out)}, but operands of shapes {np_shape(a)} and "
+                f"{np_shape(b)} give {expected}"
+            )
+        if not out.flags.writeable:
+            raise ValueError("matmul: out is read-only")
+        if np.PyArray_ISBEHAVED(out) and not folds_onto_itself(out):
+            if not overlaps(out, a) and not overlaps(out, b):
+                c = out
+    if c is None:
+        c = np.PyArray_EMPTY(dims, shape, np.PyArray_TYPE(a), 0)
+    if not loops.ready:
+        prepare()
+    product.a = <const char *> np.PyArray_DATA(a)
+    product.b = <const char *> np.PyArray_DATA(b)
+    product.c = <char *> np.PyArray_DATA(c)
+    product.cs_a = a.strides[a.ndim - 1] // size
+    product.rs_a = product.k if row else a.strides[a.ndim - 2] // size
+    product.cs_b = 1 if column else b.strides[b.ndim - 1] // size
+    product.rs_b = b.strides[b.ndim - (1 if column else 2)] // size
+    product.cs_c = 1
+    product.rs_c = columns
+    d = stack.dims
+    if not row:
+        product.rs_c = c.strides[d] // size
+        d += 1
+    if not column:
+        product.cs_c = c.strides[d] // size
+    for d in range(stack.dims):
+        stack.c[d] = c.strides[d] // size
+    product.accumulate = False
+    fold(&product, &stack)
+    threads = thread_limit()
+    path = PATH_SMALL
+    if c.size and backend is None:
+        path = table.look_up(
+            <int> size, product.m, product.k, product.n, count_of(&stack),
+            3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b), threads,
+        )
+    if backend is not None or path > PATH_PACKED:
+        by_backend(a, b, c, row, column, backend, path)
+    else:
+        family = family_of(<int> size)
+        with nogil:
+            if path == PATH_SMALL:
+                status = multiply_stack(family, &product, &stack, PACK_NEVER, 1)
+            else:
+                status = multiply_stack(family, &product, &stack, PACK_AUTO, threads)
+        if status:
+            no_memory(a, b)
+    if out is None:
+        return np.PyArray_Return(c) if dims == 0 else c
+    if c is not out:
+        numpy.copyto(out, c)
+    return out
+
+
+cdef tuple np_shape(np.ndarray x):
+    return tuple([x.shape[d] for d in range(x.ndim)])
+
+
+cdef int by_backend(object a, object b, object c, bint row, bint column, object backend, int path) except -1:
+    """Let a backend's Python object compute into `c`: stacks of matrices with equal batch shapes."""
+    from tensorops.backends import run_path
+    from tensorops.backends.base import Call, layout_letter
+    from tensorops.dispatch import selection
+    from tensorops.dispatch.table import path_name
+
+    left = a[numpy.newaxis, :] if row else a
+    right = b[:, numpy.newaxis] if column else b
+    result = c
+    if column:
+        result = result[..., numpy.newaxis]
+    if row:
+        result = result[..., numpy.newaxis, :]
+    *batch, m, n = result.shape
+    left = numpy.broadcast_to(left, (*batch, m, left.shape[left.ndim - 1]))
+    right = numpy.broadcast_to(right, (*batch, right.shape[right.ndim - 2], n))
+    name = path_name(path) if backend is None else None
+    if backend is not None:
+        call = Call(
+            "matmul", a.dtype.name, (left.shape, right.shape),
+            layout_letter(left) + layout_letter(right), threads=thread_limit(),
+        )
+        name = selection.choose_path(call, backend).path
+    run_path(name, "matmul", (left, right), result)
+    return 0

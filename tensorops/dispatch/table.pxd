@@ -1,0 +1,12 @@
+cdef enum Path:
+    PATH_UNKNOWN = -1
+    PATH_SMALL = 0       # "blocked/small"
+    PATH_PACKED = 1      # "blocked/packed"
+    PATH_OTHERS = 2      # the first of those that run through their backend's Python object
+
+# True once a backend may have been asked for: then every call asks `selection`.
+cdef bint override_possible
+
+cdef int look_up(
+    int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
+) except -2

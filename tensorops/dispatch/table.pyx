@@ -1,0 +1,191 @@
+"""The dispatcher's fast path: a table from a product's size class to the path chosen for it.
+
+A class takes in all products whose dimensions lie in the same half octaves. The policy is asked
+once for each class, about the shapes in its middle, so that the choice does not depend on which
+member came first; every later call costs a look-up.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memset
+
+cdef extern from *:
+    int __builtin_clzll(unsigned long long) noexcept nogil
+
+cdef enum:
+    SLOT_BITS = 10
+    SLOTS = 1 << SLOT_BITS
+
+cdef struct Slot:
+    uint64_t key       # 0 where nothing is stored
+    int path
+
+cdef Slot slots[SLOTS]
+cdef bint override_possible = False
+cdef bint listening = False
+
+LAYOUTS = ("C", "F", "S")
+_paths = ["blocked/small", "blocked/packed"]
+
+
+cdef inline int class_of(Py_ssize_t size) noexcept nogil:
+    """Number the half octaves: 0, 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ..."""
+    cdef int octave
+    if size < 4:
+        return <int> size
+    octave = 63 - __builtin_clzll(<unsigned long long> size)
+    return 2 * octave + <int> ((size >> (octave - 1)) & 1)
+
+
+cdef inline Py_ssize_t middle_of(int number) noexcept nogil:
+    """Return the size in the middle of a class."""
+    cdef Py_ssize_t step
+    if number < 4:
+        return number
+    step = (<Py_ssize_t> 1) << (number // 2 - 1)
+    return (2 + number % 2) * step + (step - 1) // 2
+
+
+cdef inline uint64_t key_of(
+    int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
+) noexcept nogil:
+    cdef uint64_t key = 1
+    key = key << 7 | class_of(m)
+    key = key << 7 | class_of(k)
+    key = key << 7 | class_of(n)
+    key = key << 7 | class_of(count)
+    key = key << 4 | layout
+    key = key << 13 | min(threads, 8191)
+    return key << 1 | (itemsize == 8)
+
+
+cdef int look_up(
+    int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
+) except -2:
+    """Return the path of a product's class, asking the policy if it is not in the table."""
+    cdef uint64_t key = key_of(itemsize, m, k, n, count, layout, threads)
+    cdef Slot *slot = &slots[(key * <uint64_t> 0x9E3779B97F4A7C15) >> (64 - SLOT_BITS)]
+    if slot.key == key:
+        return slot.path
+    return decide(slot, key, itemsize, m, k, n, count, layout, threads)
+
+
+cdef int decide(
+    Slot *slot, uint64_t key, int itemsize,
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
+) except -2:
+    global listening
+    # Late: the choice needs the whole dispatcher, the table only its answers.
+    from tensorops.backends.base import Call
+    from tensorops.dispatch import selection
+
+    if not listening:
+        selection.on_change(clear)
+        listening = True
+    a = (middle_of(class_of(m)), middle_of(class_of(k)))
+    b = (middle_of(class_of(k)), middle_of(class_of(n)))
+    if count > 1:
+        batch = middle_of(class_of(count))
+        a, b = (batch, *a), (batch, *b)
+    call = Call(
+        "matmul",
+        "float64" if itemsize == 8 else "float32",
+        (a, b),
+        LAYOUTS[layout // 3] + LAYOUTS[layout % 3],
+        threads=threads,
+    )
+    path = path_code(selection.choose_path(call).path)
+    if not override_possible:
+        slot.key = key
+        slot.path = path
+    return path
+
+
+cdef int path_code(str path) except -2:
+    if path not in _paths:
+        _paths.append(path)
+    return _paths.index(path)
+
+
+def path_name(int code) -> str:
+    """Return the name of a path by its number in the table.
+
+    Parameters
+    ----------
+    code : int
+        As `look_up` gives it.
+
+    Returns
+    -------
+    str
+        Backend and variant.
+
+    Examples
+    --------
+    >>> path_name(1)
+    'blocked/packed'
+    """
+    return _paths[code]
+
+
+def representative(shapes) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes in the middle of a product's size class: the ones the policy is asked about.
+
+    Parameters
+    ----------
+    shapes : sequence of two tuples of int
+        Shapes of the operands, each of one or more dimensions.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Two matrices, or two stacks with one batch dimension.
+
+    Examples
+    --------
+    >>> representative([(64, 784), (784, 128)])
+    ((79, 895), (895, 159))
+    """
+    (*batch_a, k), b = shapes
+    m = batch_a.pop() if batch_a else 1
+    *batch_b, _, n = b if len(b) > 1 else (*b, 1)
+    count = 1
+    for number in range(1, max(len(batch_a), len(batch_b)) + 1):
+        size_a = batch_a[len(batch_a) - number] if number <= len(batch_a) else 1
+        size_b = batch_b[len(batch_b) - number] if number <= len(batch_b) else 1
+        count *= size_b if size_a == 1 else size_a
+    if all(size == 1 for size in batch_b):
+        # A stack times one matrix is one tall product.
+        m, count = m * count, 1
+    a = (middle_of(class_of(m)), middle_of(class_of(k)))
+    b = (middle_of(class_of(k)), middle_of(class_of(n)))
+    if count > 1:
+        batch = middle_of(class_of(count))
+        return (batch, *a), (batch, *b)
+    return a, b
+
+
+def clear() -> None:
+    """Forget every choice, so that the policy is asked again.
+
+    Examples
+    --------
+    >>> clear()
+    """
+    memset(slots, 0, sizeof(slots))
+
+
+def set_override_possible(bint possible) -> None:
+    """Have every call ask which backend is active, or stop it.
+
+    Parameters
+    ----------
+    possible : bool
+        True once ``use_backend`` or ``TENSOROPS_BACKEND`` is in play.
+
+    Examples
+    --------
+    >>> set_override_possible(True)
+    """
+    global override_possible
+    override_possible = possible
+    clear()

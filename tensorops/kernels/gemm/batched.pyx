@@ -1,0 +1,208 @@
+"""Stacks of products: folded into one product where the memory allows, else one after another.
+
+Small products are shared out among the threads whole; large ones are computed in turn, each by all
+threads.
+"""
+
+cimport numpy as np
+
+import numpy as np
+
+from tensorops.kernels.gemm.loops cimport (
+    PACK_ALWAYS, PACK_AUTO, PACK_NEVER, THREAD_WORK, Family, Packing, Product, family_of, multiply, prepare,
+)
+from tensorops.runtime.openmp cimport run_parallel, thread_limit
+
+np.import_array()
+
+_PACKING = {"auto": PACK_AUTO, "never": PACK_NEVER, "always": PACK_ALWAYS}
+
+cdef struct Share:
+    const Family *family
+    const Product *product
+    const Stack *stack
+    Packing packing
+    Py_ssize_t count
+    int status
+
+
+cdef int multiply_range(Share *share, Py_ssize_t first, Py_ssize_t last, int threads) noexcept nogil:
+    """Compute the products numbered `first` to `last`, the last batch dimension fastest."""
+    cdef const Stack *stack = share.stack
+    cdef Product item
+    cdef Py_ssize_t size = share.family.kernels.itemsize
+    cdef Py_ssize_t number, rest, index
+    cdef int d
+    for number in range(first, last):
+        item = share.product[0]
+        rest = number
+        for d in range(stack.dims - 1, -1, -1):
+            index = rest % stack.shape[d]
+            rest = rest // stack.shape[d]
+            item.a += index * stack.a[d] * size
+            item.b += index * stack.b[d] * size
+            item.c += index * stack.c[d] * size
+        if multiply(share.family, &item, share.packing, threads):
+            return -1
+    return 0
+
+
+cdef void thread_range(void *context, int thread, int threads) noexcept nogil:
+    cdef Share *share = <Share *> context
+    cdef Py_ssize_t first = share.count * thread // threads
+    cdef Py_ssize_t last = share.count * (thread + 1) // threads
+    if multiply_range(share, first, last, 1):
+        share.status = -1
+
+
+cdef void fold(Product *product, Stack *stack) noexcept nogil:
+    """Merge batch dimensions into the rows of one taller product, as far as the strides allow.
+
+    Rows of consecutive products that lie evenly spaced, times one common B, are one product.
+    """
+    cdef int last
+    while stack.dims:
+        last = stack.dims - 1
+        if stack.shape[last] != 1:
+            if stack.b[last] != 0 or stack.a[last] != product.m * product.rs_a:
+                return
+            if stack.c[last] != product.m * product.rs_c:
+                return
+        product.m *= stack.shape[last]
+        stack.dims = last
+
+
+cdef Py_ssize_t count_of(const Stack *stack) noexcept nogil:
+    """Return the number of products in a stack."""
+    cdef Py_ssize_t count = 1
+    cdef int d
+    for d in range(stack.dims):
+        count *= stack.shape[d]
+    return count
+
+
+cdef int multiply_stack(
+    const Family *family, const Product *product, const Stack *stack, Packing packing, int threads,
+) noexcept nogil:
+    """Compute every product of a folded stack; return -1 if there is no work memory."""
+    cdef Share share
+    cdef double work
+    share.count = count_of(stack)
+    if share.count == 0:
+        return 0
+    if share.count == 1:
+        return multiply(family, product, packing, threads)
+    share.family = family
+    share.product = product
+    share.stack = stack
+    share.packing = packing
+    share.status = 0
+    work = <double> product.m * product.n * product.k
+    if threads > 1 and work < 16.0 * THREAD_WORK:
+        threads = <int> min(<double> threads, work * share.count / THREAD_WORK)
+        if threads > 1:
+            run_parallel(thread_range, &share, <int> min(<Py_ssize_t> threads, share.count))
+            return share.status
+        threads = 1
+    return multiply_range(&share, 0, share.count, threads)
+
+
+cdef int describe(
+    np.ndarray a, np.ndarray b, np.ndarray c, Product *product, Stack *stack,
+) except -1:
+    """Fill in the strides of operands that have the same batch dimensions."""
+    cdef int dims = a.ndim - 2
+    cdef Py_ssize_t size = a.itemsize
+    cdef int d
+    product.m = a.shape[dims]
+    product.k = a.shape[dims + 1]
+    product.n = b.shape[dims + 1]
+    product.a = <const char *> np.PyArray_DATA(a)
+    product.b = <const char *> np.PyArray_DATA(b)
+    product.c = <char *> np.PyArray_DATA(c)
+    product.rs_a = a.strides[dims] // size
+    product.cs_a = a.strides[dims + 1] // size
+    product.rs_b = b.strides[dims] // size
+    product.cs_b = b.strides[dims + 1] // size
+    product.rs_c = c.strides[dims] // size
+    product.cs_c = c.strides[dims + 1] // size
+    product.accumulate = False
+    stack.dims = dims
+    for d in range(dims):
+        stack.shape[d] = c.shape[d]
+        stack.a[d] = a.strides[d] // size
+        stack.b[d] = b.strides[d] // size
+        stack.c[d] = c.strides[d] // size
+    return 0
+
+
+def matmul_into(np.ndarray a, np.ndarray b, np.ndarray out, str pack="auto", int threads=0) -> None:
+    """Compute ``out = a @ b`` for a stack of matrices with the packed kernels.
+
+    Parameters
+    ----------
+    a : ndarray of shape (..., M, K), float32 or float64
+        Left operand, any strides.
+    b : ndarray of shape (..., K, N), same dtype and batch dimensions
+        Right operand, any strides.
+    out : ndarray of shape (..., M, N), same dtype
+        Overwritten; must not overlap an operand.
+    pack : {"auto", "never", "always"}
+        Whether panels of the operands are copied into the order the micro-kernel reads; "never"
+        copies only what it cannot read in place.
+    threads : int, default 0
+        At most so many; 0 for as many as the library may use.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is not float32 or float64, or they differ.
+    ValueError
+        If shapes or strides are not as above, or `pack` is unknown.
+    MemoryError
+        If there is no work memory.
+
+    Notes
+    -----
+    The interpreter lock is released. This is the kernels' own entry: `tensorops.matmul` broadcasts,
+    promotes and allocates before it comes here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty((2, 1), np.float32)
+    >>> matmul_into(np.eye(2, dtype=np.float32), np.ones((2, 1), np.float32), out)
+    >>> out
+    array([[1.],
+           [1.]], dtype=float32)
+    """
+    cdef Product product
+    cdef Stack stack
+    cdef const Family *family
+    cdef Packing packing
+    cdef int status
+    shapes = f"shapes {np.shape(a)}, {np.shape(b)} and {np.shape(out)}"
+    if pack not in _PACKING:
+        raise ValueError(f"pack must be one of {', '.join(_PACKING)}, not {pack!r}")
+    packing = _PACKING[pack]
+    for array in (a, b, out):
+        if array.dtype.char not in "fd" or array.dtype != out.dtype or not array.dtype.isnative:
+            raise TypeError(f"operands must be of one dtype, float32 or float64, not {array.dtype}")
+        if array.ndim != out.ndim or array.ndim < 2 or not array.flags.aligned:
+            raise ValueError(f"operands must be aligned and have the same two or more dimensions: {shapes}")
+    *batch, m, k = np.shape(a)
+    *batch_b, k_b, n = np.shape(b)
+    if k != k_b or batch != batch_b or [*batch, m, n] != list(np.shape(out)):
+        raise ValueError(f"the shapes of a product must be (..., M, K), (..., K, N) and (..., M, N), not {shapes}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    prepare()
+    family = family_of(<int> a.itemsize)
+    describe(a, b, out, &product, &stack)
+    fold(&product, &stack)
+    if threads < 1:
+        threads = thread_limit()
+    with nogil:
+        status = multiply_stack(family, &product, &stack, packing, threads)
+    if status:
+        raise MemoryError("tensorops: no work memory for a product of " + shapes)

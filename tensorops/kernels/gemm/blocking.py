@@ -1,0 +1,61 @@
+"""Block sizes of the five loops, from the tile and the caches.
+
+The rules are those of Goto and van de Geijn: a KC x NR strip of B stays in L1 while A streams past
+it, an MC x KC block of A stays in L2, a KC x NC panel of B stays in L3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The panel of B is bounded whatever the caches claim: some machines report hundreds of MiB.
+PANEL_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """Rows, depth and columns of one block, in elements.
+
+    Attributes
+    ----------
+    mc : int
+        Rows of a packed block of A; a multiple of MR.
+    kc : int
+        Depth of both packed operands.
+    nc : int
+        Columns of a packed panel of B; a multiple of NR.
+    """
+
+    mc: int
+    kc: int
+    nc: int
+
+
+def block_sizes(mr: int, nr: int, itemsize: int, l1: int, l2: int) -> Blocking:
+    """Return the block sizes for one micro-kernel on one processor.
+
+    Parameters
+    ----------
+    mr, nr : int
+        The register tile, in elements.
+    itemsize : int
+        Bytes of one element.
+    l1, l2 : int
+        Bytes of a core's first and second level data caches.
+
+    Returns
+    -------
+    Blocking
+        Multiples of the tile, so that only the last block of a dimension is ragged.
+
+    Examples
+    --------
+    >>> block_sizes(6, 16, 4, 32 << 10, 512 << 10)
+    Blocking(mc=252, kc=256, nc=4096)
+    """
+    # Half of L1 for the strip of B; the rest is for the sliver of A and the tile of C.
+    kc = max(64, min(512, l1 // 2 // (nr * itemsize) // 8 * 8))
+    # Half of L2 for the block of A.
+    mc = max(mr, min(1024, l2 // 2 // (kc * itemsize)) // mr * mr)
+    nc = max(nr, PANEL_BYTES // (kc * itemsize) // nr * nr)
+    return Blocking(mc, kc, nc)

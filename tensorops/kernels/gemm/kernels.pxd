@@ -1,0 +1,49 @@
+"""The table of functions that one micro-kernel module offers to the loops.
+
+Matrices are passed as ``void *`` to elements of the module's dtype, so that the loops exist once.
+Strides count elements: ``rs_x`` steps one row, ``cs_x`` one column.
+"""
+
+ctypedef void (*tile_packed_t)(
+    Py_ssize_t k, const void *a, const void *b,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+) noexcept nogil
+
+ctypedef void (*tile_strided_t)(
+    Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const void *b, Py_ssize_t rs_b,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+) noexcept nogil
+
+ctypedef void (*pack_t)(
+    Py_ssize_t width, Py_ssize_t k, const void *source, Py_ssize_t ws, Py_ssize_t ks, void *panel,
+) noexcept nogil
+
+ctypedef void (*gemv_t)(
+    Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t stride, const void *x, void *y, bint accumulate,
+) noexcept nogil
+
+ctypedef void (*outer_t)(
+    Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t inc_x, const void *y,
+    void *c, Py_ssize_t rs_c, bint accumulate,
+) noexcept nogil
+
+ctypedef double (*peak_t)(Py_ssize_t iterations) noexcept nogil
+
+cdef enum:
+    KERNELS_VERSION = 1
+
+ctypedef struct Kernels:
+    int version
+    int itemsize
+    int mr
+    int nr
+    int lanes
+    const char *name
+    tile_packed_t tile_packed      # C (m, n) from a packed A panel and a packed B panel
+    tile_strided_t tile_strided    # the same; A anywhere, B rows of unit column stride
+    pack_t pack_a                  # up to MR rows of A into a zero-padded panel
+    pack_t pack_b                  # up to NR columns of B into a zero-padded panel
+    gemv_t gemv_rows               # y = A x, the rows of A contiguous, `stride` apart
+    gemv_t gemv_columns            # y = A x, the columns of A contiguous, `stride` apart
+    outer_t outer                  # C = x y^T, the rows of C contiguous
+    peak_t peak                    # multiply-adds on registers alone; returns the flops done

@@ -1,0 +1,110 @@
+"""The build table: one row per built micro-kernel module.
+
+Standard library only, because ``setup.py`` loads this file by its path before anything is
+built. The loader, the tests, the benchmarks and the documentation read the same rows; a new
+kernel variant is a new row here and, where the idea differs, a new source.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+X86_64 = ("x86_64", "amd64", "AMD64")
+ARM_64 = ("aarch64", "arm64", "ARM64")
+
+ITEMSIZE = {"float32": 4, "float64": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRow:
+    """One micro-kernel module: an instruction set, a dtype, its compiler flags and its tile.
+
+    Attributes
+    ----------
+    isa : str
+        Name used by ``TENSOROPS_ISA`` and by the loader.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    vector_bytes : int
+        Width of one vector register in bytes.
+    mr : int
+        Rows of the register tile.
+    nr_vectors : int
+        Vector registers across one row of the tile; ``nr = nr_vectors * vector_bytes / itemsize``.
+    cflags : tuple of str
+        Flags added for this module alone. All other modules are built for the baseline.
+    machines : tuple of str
+        ``platform.machine()`` values the row can be built on; empty means every one.
+    """
+
+    isa: str
+    dtype: str
+    vector_bytes: int
+    mr: int
+    nr_vectors: int
+    cflags: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    source: str = "tensorops/kernels/gemm/ukr.pyx"
+
+    @property
+    def name(self) -> str:
+        """Name of the kernel, as ``show_config()`` and the tests know it."""
+        return f"ukr_{self.isa}_{self.dtype}"
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the compiled module."""
+        return f"tensorops.kernels.gemm.{self.name}"
+
+    @property
+    def nr(self) -> int:
+        """Columns of the register tile."""
+        return self.nr_vectors * self.vector_bytes // ITEMSIZE[self.dtype]
+
+
+def _rows(
+    isa: str,
+    vector_bytes: int,
+    mr: int,
+    nr_vectors: int,
+    cflags: tuple[str, ...],
+    machines: tuple[str, ...],
+) -> tuple[KernelRow, ...]:
+    return tuple(
+        KernelRow(isa, dtype, vector_bytes, mr, nr_vectors, cflags, machines) for dtype in ITEMSIZE
+    )
+
+
+# From the weakest to the strongest: the loader takes the last row that the processor can run.
+KERNELS: tuple[KernelRow, ...] = (
+    *_rows("portable", 16, 4, 2, (), ()),
+    *_rows("v2", 16, 4, 3, ("-march=x86-64-v2",), X86_64),
+    *_rows("v3", 32, 6, 2, ("-march=x86-64-v3",), X86_64),
+    *_rows("v4", 64, 14, 2, ("-march=x86-64-v4", "-mprefer-vector-width=512"), X86_64),
+    *_rows("neon", 16, 6, 4, (), ARM_64),
+)
+
+ISA_NAMES: tuple[str, ...] = tuple(dict.fromkeys(row.isa for row in KERNELS))
+
+
+def buildable_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
+    """Return the rows that can be compiled on `machine`.
+
+    Parameters
+    ----------
+    machine : str, optional
+        A ``platform.machine()`` value; this computer's by default.
+
+    Returns
+    -------
+    tuple of KernelRow
+        In the order of the table, weakest instruction set first.
+
+    Examples
+    --------
+    >>> [row.isa for row in buildable_rows("riscv64")]
+    ['portable', 'portable']
+    """
+    machine = platform.machine() if machine is None else machine
+    return tuple(row for row in KERNELS if not row.machines or machine in row.machines)

@@ -1,0 +1,1 @@
+cdef void *borrow(size_t size) noexcept nogil
