@@ -45,5 +45,7 @@ def test_paths_named_in_the_texts_exist(page: str) -> None:
     named = set(
         re.findall(r"`((?:tensorops|profiling|tests|docs|benchmarks|notebooks|\.ci)/[\w./-]*)`", text)
     )
-    assert named
-    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+    # Capitals stand for a name that the reader chooses: NAME_backend.py.
+    fixed = {path for path in named if not re.search(r"[A-Z]{2}", path)}
+    assert fixed
+    assert sorted(path for path in fixed if not (ROOT / path).exists()) == []
