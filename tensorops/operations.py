@@ -1,0 +1,192 @@
+"""The operation registry: one `OpSpec` per public operation, and all that follows from it.
+
+The kernels' tests, the profiling targets, the roofline, the dispatcher and the documentation read
+it; an operation that is not here does not exist for them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tensorops import reference
+
+Shape = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductDims:
+    """The sizes of a matrix product, or of a batch of equal ones.
+
+    Attributes
+    ----------
+    batch : tuple of int
+        Leading dimensions of the result, after broadcasting.
+    m : int
+        Rows of the left matrix; 1 for a vector.
+    k : int
+        Columns of the left and rows of the right matrix.
+    n : int
+        Columns of the right matrix; 1 for a vector.
+    out : tuple of int
+        Shape of the result.
+
+    Examples
+    --------
+    >>> product_dims([(7,), (2, 3, 7, 4)]).count
+    6
+    """
+
+    batch: tuple[int, ...]
+    m: int
+    k: int
+    n: int
+    out: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of matrices in the batch; 1 without one."""
+        return math.prod(self.batch)
+
+
+def product_dims(shapes: Sequence[Shape]) -> ProductDims:
+    """Return the sizes of ``matmul`` on operands of these two shapes.
+
+    Parameters
+    ----------
+    shapes : sequence of two sequences of int
+        The shapes of the left and the right operand, under NumPy's rules for 1-D operands and
+        leading dimensions.
+
+    Returns
+    -------
+    ProductDims
+        The sizes.
+
+    Raises
+    ------
+    ValueError
+        If there are not two shapes, or the two do not fit each other.
+
+    Examples
+    --------
+    >>> product_dims([(5, 64, 784), (784, 128)])
+    ProductDims(batch=(5,), m=64, k=784, n=128, out=(5, 64, 128))
+    """
+    if len(shapes) != 2:
+        raise ValueError(f"matmul takes two operands, got {len(shapes)}")
+    left, right = (tuple(int(size) for size in shape) for shape in shapes)
+    if not left or not right:
+        raise ValueError(f"matmul: operands of shapes {left} and {right}: scalars are not allowed")
+    if min(left + right) < 0:
+        raise ValueError(f"matmul: shapes {left} and {right}: sizes cannot be negative")
+    m, k = (1, left[0]) if len(left) == 1 else left[-2:]
+    rows, n = (right[0], 1) if len(right) == 1 else right[-2:]
+    if k != rows:
+        raise ValueError(f"matmul: shapes {left} and {right} do not fit: {k} columns against {rows} rows")
+    try:
+        batch = np.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
+        raise ValueError(
+            f"matmul: the leading dimensions of shapes {left} and {right} do not broadcast"
+        ) from None
+    out = batch + ((m,) if len(left) > 1 else ()) + ((n,) if len(right) > 1 else ())
+    return ProductDims(batch, m, k, n, out)
+
+
+def _matmul_flops(shapes: Sequence[Shape]) -> int:
+    dims = product_dims(shapes)
+    return 2 * dims.count * dims.m * dims.k * dims.n
+
+
+def _matmul_bytes(shapes: Sequence[Shape], itemsize: int) -> int:
+    operands = sum(math.prod(int(size) for size in shape) for shape in shapes)
+    return itemsize * (operands + math.prod(product_dims(shapes).out))
+
+
+def _matmul_error_bound(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    left, right = np.asarray(a), np.asarray(b)
+    k = product_dims([left.shape, right.shape]).k
+    eps = float(np.finfo(np.result_type(left, right)).eps)
+    return (8 * math.sqrt(k) + 16) * eps * reference.matmul(np.abs(left), np.abs(right))
+
+
+@dataclass(frozen=True, slots=True)
+class OpSpec:
+    """What the library knows of one operation.
+
+    Attributes
+    ----------
+    name : str
+        Public name, as in ``tensorops.<name>``.
+    signature : str
+        Parameters of the public function.
+    flops : callable
+        ``flops(shapes) -> int``: floating-point operations on operands of these shapes.
+    bytes : callable
+        ``bytes(shapes, itemsize) -> int``: the least memory traffic, each operand read once and
+        the result written once.
+    reference : callable
+        The float64 definition, called with the operands.
+    numpy_twin : str or None
+        Name of NumPy's function with the same meaning, if there is one.
+    error_bound : callable
+        ``error_bound(*operands) -> ndarray``: the largest absolute error allowed in each element,
+        for operands of the dtype that is computed in.
+    backward : str or None
+        Name of the operation that computes the gradients, if the library has one.
+    in_place : bool
+        Whether the first operand is changed.
+
+    Examples
+    --------
+    >>> OPERATIONS["matmul"].flops([(64, 784), (784, 128)])
+    12845056
+    """
+
+    name: str
+    signature: str
+    flops: Callable[[Sequence[Shape]], int]
+    bytes: Callable[[Sequence[Shape], int], int]
+    reference: Callable[..., NDArray[np.float64]]
+    numpy_twin: str | None
+    error_bound: Callable[..., NDArray[np.float64]]
+    backward: str | None = None
+    in_place: bool = False
+
+    def numpy_function(self) -> Callable[..., Any] | None:
+        """Return NumPy's function with the same meaning.
+
+        Returns
+        -------
+        callable or None
+            None where NumPy has no such function.
+
+        Examples
+        --------
+        >>> OPERATIONS["matmul"].numpy_function() is np.matmul
+        True
+        """
+        twin: Callable[..., Any] | None = getattr(np, self.numpy_twin) if self.numpy_twin else None
+        return twin
+
+
+OPERATIONS: dict[str, OpSpec] = {
+    spec.name: spec
+    for spec in (
+        OpSpec(
+            name="matmul",
+            signature="(a, b, /, out=None, *, backend=None)",
+            flops=_matmul_flops,
+            bytes=_matmul_bytes,
+            reference=reference.matmul,
+            numpy_twin="matmul",
+            error_bound=_matmul_error_bound,
+        ),
+    )
+}
