@@ -1,0 +1,222 @@
+"""What a backend is: the call it is asked about, and the few methods it has to offer.
+
+A backend only computes. The boundary has validated the operands, broadcast them to one batch shape
+and allocated the result before a backend sees them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+FLOAT_DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation, as far as the choice of a path depends on it.
+
+    Attributes
+    ----------
+    op : str
+        Name in the operation registry.
+    dtype : str
+        The dtype that is computed in.
+    shapes : tuple of tuple of int
+        Shapes of the operands.
+    layout : str
+        One letter for each operand, see `layout_letter`.
+    params : tuple of (str, object)
+        Parameters that change the work, sorted by name.
+    in_place : bool
+        Whether the first operand is changed.
+    threads : int
+        Threads the kernels may use.
+
+    Examples
+    --------
+    >>> Call("matmul", "float32", ((64, 784), (784, 128))).layout
+    'CC'
+    """
+
+    op: str
+    dtype: str
+    shapes: tuple[tuple[int, ...], ...]
+    layout: str = "CC"
+    params: tuple[tuple[str, object], ...] = ()
+    in_place: bool = False
+    threads: int = 1
+
+
+def layout_letter(array: Array) -> str:
+    """Return the letter by which a `Call` and the profile describe an operand's memory order.
+
+    Parameters
+    ----------
+    array : ndarray
+        An operand of at least one dimension.
+
+    Returns
+    -------
+    str
+        "C" if its matrices lie row by row, "F" if column by column, "S" if neither of the last two
+        axes is dense. Gaps between rows, columns or matrices do not matter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.zeros((4, 6))
+    >>> layout_letter(x), layout_letter(x.T), layout_letter(x[:, ::2])
+    ('C', 'F', 'S')
+    """
+    if array.ndim == 0 or array.strides[-1] == array.itemsize or array.shape[-1] <= 1:
+        return "C"
+    if array.ndim > 1 and (array.strides[-2] == array.itemsize or array.shape[-2] <= 1):
+        return "F"
+    return "S"
+
+
+class ComputeBackend(ABC):
+    """One way to compute the operations. A subclass in a file ``*_backend.py`` is found by itself.
+
+    Attributes
+    ----------
+    name : str
+        Name for ``use_backend`` and the profile: an identifier.
+    variants : tuple of str
+        Names of the ways in which this backend can compute; empty if there is one only.
+
+    Examples
+    --------
+    >>> class Zeros(ComputeBackend):
+    ...     name = "zeros"
+    ...     def supports(self, call):
+    ...         return None if call.op == "matmul" else f"it has no {call.op}"
+    ...     def run(self, op, arrays, out, *, variant=None, **params):
+    ...         out[...] = 0
+    ...         return out
+    >>> Zeros().paths()
+    ('zeros',)
+    """
+
+    name: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]] = ()
+
+    def available(self) -> str | None:
+        """Return why this backend cannot be used here, or None if it can.
+
+        Returns
+        -------
+        str or None
+            Such as "torch is not installed". Asked often: a backend keeps an expensive answer.
+
+        Examples
+        --------
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("numpy").available() is None
+        True
+        """
+        return None
+
+    @abstractmethod
+    def supports(self, call: Call) -> str | None:
+        """Return why this backend cannot compute `call`, or None if it can.
+
+        Parameters
+        ----------
+        call : Call
+            The call in question.
+
+        Returns
+        -------
+        str or None
+            Such as "dtype int64 is not float32 or float64".
+
+        Examples
+        --------
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("naive").supports(Call("matmul", "int64", ((2, 2), (2, 2))))
+        'dtype int64 is not float32 or float64'
+        """
+
+    @abstractmethod
+    def run(
+        self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
+    ) -> Array:
+        """Compute `op` into `out`.
+
+        Parameters
+        ----------
+        op : str
+            Name in the operation registry.
+        arrays : sequence of ndarray
+            The operands: at least two dimensions, one batch shape, one dtype; any strides, and not
+            always writeable.
+        out : ndarray
+            The result, of the right shape and dtype, any strides, not overlapping an operand.
+        variant : str, optional
+            One of `variants`; required exactly where there are any.
+        **params : object
+            The operation's parameters, and ``threads`` (0: as many as the library may use), which
+            a backend without threads ignores.
+
+        Returns
+        -------
+        ndarray
+            The object `out`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("numpy").run("matmul", [np.eye(2), np.eye(2)], np.empty((2, 2)))
+        array([[1., 0.],
+               [0., 1.]])
+        """
+
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths through this backend.
+
+        Returns
+        -------
+        tuple of str
+            The backend's name, or one ``name/variant`` for each variant.
+
+        Examples
+        --------
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("blocked").paths()
+        ('blocked/small', 'blocked/packed')
+        """
+        return tuple(f"{self.name}/{variant}" for variant in self.variants) or (self.name,)
+
+
+def only_float_matmul(call: Call) -> str | None:
+    """Return why a backend whose one operation is a float matrix product cannot compute `call`.
+
+    Parameters
+    ----------
+    call : Call
+        The call in question.
+
+    Returns
+    -------
+    str or None
+        None if it can.
+
+    Examples
+    --------
+    >>> only_float_matmul(Call("exp", "float32", ((8,),)))
+    'it has no exp'
+    """
+    if call.op != "matmul":
+        return f"it has no {call.op}"
+    if call.dtype not in FLOAT_DTYPES:
+        return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
+    return None

@@ -1,0 +1,1 @@
+"""Tests of `tensorops.backends`: the registry, and that every path computes the same product."""
