@@ -1,0 +1,1 @@
+"""The choice of a path: the profile file, the policy, the state behind it, and its explanation."""

@@ -1,0 +1,205 @@
+"""``explain``: which path a call takes on this machine, and why not another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tensorops.backends import usable_paths
+from tensorops.backends.base import FLOAT_DTYPES, Call, layout_letter
+from tensorops.dispatch import policy, schema, selection, table
+from tensorops.operations import OPERATIONS, product_dims
+from tensorops.runtime import openmp
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What runs for a call, and why. ``str()`` gives it as text.
+
+    Attributes
+    ----------
+    call : Call
+        The call asked about.
+    representative : tuple of tuple of int
+        Operand shapes of the size class that the call belongs to; the choice is made for these.
+    choice : Choice
+        The path, the reason and the candidates.
+    profile : str or None
+        The profile file in use; None without one.
+
+    Examples
+    --------
+    >>> str(explain("matmul", (64, 784), (784, 128), threads=1)).partition(":")[0]
+    'matmul 64x784 @ 784x128 float32, layout CC, 1 thread'
+    """
+
+    call: Call
+    representative: tuple[tuple[int, ...], ...]
+    choice: policy.Choice
+    profile: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the explanation as values that JSON knows.
+
+        Returns
+        -------
+        dict
+            "op", "dtype", "shapes", "layout", "threads", "size_class", "path", "reason",
+            "profile", "measured" (the deciding entry's shapes, dtype, layout and threads, or None)
+            and "candidates".
+
+        Examples
+        --------
+        >>> explain("matmul", (64, 784), (784, 128)).to_dict()["shapes"]
+        [[64, 784], [784, 128]]
+        """
+        entry = self.choice.entry
+        return {
+            "op": self.call.op,
+            "dtype": self.call.dtype,
+            "shapes": [list(shape) for shape in self.call.shapes],
+            "layout": self.call.layout,
+            "threads": self.call.threads,
+            "size_class": [list(shape) for shape in self.representative],
+            "path": self.choice.path,
+            "reason": self.choice.reason,
+            "profile": self.profile,
+            "measured": entry
+            and {
+                "shapes": [list(shape) for shape in entry.shapes],
+                "dtype": entry.dtype,
+                "layout": entry.layout,
+                "threads": entry.threads,
+            },
+            "candidates": [
+                {
+                    **asdict(item),
+                    "measured_shape": item.measured_shape and [list(shape) for shape in item.measured_shape],
+                }
+                for item in self.choice.candidates
+            ],
+        }
+
+    def __str__(self) -> str:
+        call, choice = self.call, self.choice
+        lines = [
+            f"{call.op} {_product(call.shapes)} {call.dtype}, layout {call.layout}, "
+            f"{_threads(call.threads)}: {choice.path}",
+            f"  {choice.reason}",
+        ]
+        if self.representative != call.shapes:
+            lines.append(
+                f"  size class: decided, and predicted, at its middle {_product(self.representative)}"
+            )
+        lines.append(f"  profile: {self.profile or 'none in use'}")
+        if choice.entry is not None:
+            entry = choice.entry
+            lines.append(
+                f"  entry: {_product(entry.shapes)} {entry.dtype}, layout {entry.layout}, "
+                f"{_threads(entry.threads)}"
+            )
+        lines += [f"  {_candidate(item, chosen=item.path == choice.path)}" for item in choice.candidates]
+        return "\n".join(lines)
+
+
+def explain(op: str, *operands: Any, dtype: str = "float32", threads: int | None = None) -> Explanation:
+    """Tell which path a call takes on this machine, and why.
+
+    Parameters
+    ----------
+    op : str
+        Name of an operation.
+    *operands : tuple of int or array_like
+        The operands, or just their shapes. A tuple of whole numbers is a shape.
+    dtype : str, optional
+        The dtype of operands that are given by their shapes alone.
+    threads : int, optional
+        Threads of the kernels; by default as many as they use now.
+
+    Returns
+    -------
+    Explanation
+        Print it, or take its parts.
+
+    Raises
+    ------
+    TypeError
+        If an operand is neither an array nor a shape, or `dtype` is not a dtype.
+    ValueError
+        If the operation is unknown, the operands do not fit it, or `threads` is below 1.
+
+    Examples
+    --------
+    >>> explain("matmul", (64, 784), (784, 128)).choice.path in ("blocked/packed", "blocked/small", "numpy")
+    True
+    """
+    if op not in OPERATIONS:
+        raise ValueError(f"unknown operation {op!r}; known: {', '.join(OPERATIONS)}")
+    if threads is None:
+        threads = openmp.get_num_threads()
+    elif threads < 1:
+        raise ValueError(f"threads={threads}: expected at least 1")
+    described = [_describe(operand, np.dtype(dtype)) for operand in operands]
+    shapes = tuple(shape for shape, _, _ in described)
+    product_dims(shapes)
+    call = Call(
+        op=op,
+        dtype=np.result_type(*(kind for _, kind, _ in described)).name,
+        shapes=shapes,
+        layout="".join(letter for _, _, letter in described),
+        threads=threads,
+    )
+    in_use = selection.current_profile() is not None
+    profile = str(schema.profile_path()) if in_use else None
+    foreign = _not_ours(operands, call.dtype)
+    if foreign is not None:
+        paths = [path for path in usable_paths(call)[0] if path != "numpy"]
+        return Explanation(call, shapes, _numpy_alone(call, paths, foreign), profile)
+    representative = table.representative(shapes)
+    choice = selection.choose_path(replace(call, shapes=representative))
+    return Explanation(call, representative, choice, profile)
+
+
+def _not_ours(operands: Sequence[Any], dtype: str) -> str | None:
+    """Return why the boundary hands these operands to NumPy before any path is chosen."""
+    for operand in operands:
+        if isinstance(operand, np.ndarray) and type(operand) is not np.ndarray:
+            return f"{type(operand).__name__} is a subclass of ndarray"
+    return None if dtype in FLOAT_DTYPES else f"dtype {dtype} is not {' or '.join(FLOAT_DTYPES)}"
+
+
+def _numpy_alone(call: Call, others: Sequence[str], why: str) -> policy.Choice:
+    choice = policy.choose(call, None, ["numpy"], dict.fromkeys(others, why))
+    return replace(choice, reason=f"{why}: NumPy computes it, whatever backend is asked for")
+
+
+def _describe(operand: Any, dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any], str]:
+    """Return the shape, the dtype and the layout letter of an operand or of a shape."""
+    if isinstance(operand, tuple) and all(isinstance(size, int | np.integer) for size in operand):
+        return tuple(int(size) for size in operand), dtype, "C"
+    array = np.asarray(operand)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"expected an array or a shape such as (64, 784), got {operand!r}")
+    return array.shape, array.dtype, layout_letter(array)
+
+
+def _product(shapes: Sequence[Sequence[int]]) -> str:
+    return " @ ".join("x".join(map(str, shape)) for shape in shapes)
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _candidate(item: policy.Candidate, *, chosen: bool) -> str:
+    mark = ">" if chosen else "-"
+    if item.excluded_reason is not None:
+        return f"{mark} {item.path:<15} excluded: {item.excluded_reason}"
+    if item.predicted_seconds is None or item.low is None or item.high is None:
+        return f"{mark} {item.path:<15} not measured"
+    expected = policy.format_seconds(item.predicted_seconds)
+    interval = f"{policy.format_seconds(item.low)} to {policy.format_seconds(item.high)}"
+    return f"{mark} {item.path:<15} {expected} expected ({interval})"

@@ -1,0 +1,268 @@
+"""The state behind the policy: the profile in use, and the backend that the user asked for.
+
+The profile and ``TENSOROPS_BACKEND`` are read at the first choice. A backend asked for with
+`use_backend` holds for the current thread or asynchronous task, the variable for the whole process.
+Choices are kept until the profile is read again or a backend comes or goes.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from types import TracebackType
+
+# By name: the attribute ``tensorops.backends`` is the public function, not the package.
+from tensorops.backends import backends, get_backend, usable_paths
+from tensorops.backends import on_change as on_backend_change
+from tensorops.backends.base import Call
+from tensorops.dispatch import policy, schema
+from tensorops.dispatch.records import Profile
+
+__all__ = ["active_backend", "choose_path", "current_profile", "on_change", "reload_profile", "use_backend"]
+
+_VARIABLE = "TENSOROPS_BACKEND"
+
+# One name or None (automatic) in a tuple; None outside of it: nothing was asked for here.
+_asked: ContextVar[tuple[str | None] | None] = ContextVar("tensorops_backend", default=None)
+
+_lock = threading.RLock()
+_profile: Profile | None = None
+_loaded = False
+_listeners: list[Callable[[], None]] = []
+
+
+def current_profile() -> Profile | None:
+    """Return the profile in use, reading it if this is the first question.
+
+    Returns
+    -------
+    Profile or None
+        None if there is no usable one; why, a warning has said at the first question.
+
+    Examples
+    --------
+    >>> current_profile() is current_profile()
+    True
+    """
+    global _profile, _loaded
+    if not _loaded:
+        with _lock:
+            if not _loaded:
+                try:
+                    _profile = schema.load()
+                finally:
+                    # Also after a warning that is an error: it is not repeated by the next question.
+                    _loaded = True
+    return _profile
+
+
+def reload_profile() -> Profile | None:
+    """Read the profile and ``TENSOROPS_BACKEND`` again and forget every earlier choice.
+
+    Returns
+    -------
+    Profile or None
+        As `current_profile`.
+
+    Examples
+    --------
+    >>> reload_profile() is current_profile()
+    True
+    """
+    global _profile, _loaded
+    with _lock:
+        _profile, _loaded = None, False
+        try:
+            return current_profile()
+        finally:
+            # Also when the profile's warning is an error: the choices are out of date all the same.
+            _announce()
+
+
+def on_change(callback: Callable[[], None]) -> None:
+    """Have `callback` called whenever earlier choices may be out of date.
+
+    Parameters
+    ----------
+    callback : callable
+        Called without arguments after the profile was read again or a backend was added or
+        removed. It is kept for good.
+
+    Examples
+    --------
+    >>> on_change(lambda: None)
+    """
+    _listeners.append(callback)
+
+
+class _Override:
+    """What `use_backend` returns: leaving its ``with`` block restores what was asked for before."""
+
+    __slots__ = ("_before",)
+
+    def __init__(self, before: tuple[str | None] | None) -> None:
+        self._before = before
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _asked.set(self._before)
+
+
+def use_backend(name: str | None) -> _Override:
+    """Compute everything with one backend from now on, in this thread or asynchronous task.
+
+    As a context manager it holds until the end of the ``with`` block.
+
+    Parameters
+    ----------
+    name : str or None
+        A name of ``tensorops.backends()``. None chooses automatically, whatever
+        ``TENSOROPS_BACKEND`` says.
+
+    Returns
+    -------
+    context manager
+        Restores the earlier state at the end of its block; need not be used.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend, or it cannot be used here.
+
+    Examples
+    --------
+    >>> with use_backend("numpy"):
+    ...     active_backend()
+    'numpy'
+    """
+    if name is not None:
+        _check(name, f"use_backend({name!r})")
+    _let_table_ask()
+    before = _asked.get()
+    _asked.set((name,))
+    return _Override(before)
+
+
+def active_backend() -> str | None:
+    """Return the backend that everything is computed with here and now.
+
+    Returns
+    -------
+    str or None
+        None if each call's path is chosen automatically.
+
+    Raises
+    ------
+    ValueError
+        If ``TENSOROPS_BACKEND`` names no backend that can be used here.
+
+    Examples
+    --------
+    >>> with use_backend(None):
+    ...     print(active_backend())
+    None
+    """
+    asked = _asked.get()
+    if asked is not None:
+        return asked[0]
+    return _environment()
+
+
+@functools.cache
+def _environment() -> str | None:
+    """Return the backend that the environment names; an error is not kept, but raised every time."""
+    name = os.environ.get(_VARIABLE, "")
+    if not name:
+        return None
+    _check(name, f"{_VARIABLE}={name!r}")
+    _let_table_ask()
+    return name
+
+
+def choose_path(call: Call, backend: str | None = None) -> policy.Choice:
+    """Choose the path for `call` among all that can compute it here.
+
+    Parameters
+    ----------
+    call : Call
+        The call.
+    backend : str, optional
+        The only backend to consider; by default the one of `active_backend`, if any.
+
+    Returns
+    -------
+    Choice
+        The path and the reason. Not to be kept while a backend is active.
+
+    Raises
+    ------
+    ValueError
+        If the backend asked for is unknown or cannot compute this call, or no backend can.
+
+    Examples
+    --------
+    >>> with use_backend("numpy"):
+    ...     choose_path(Call("matmul", "float32", ((8, 8), (8, 8)))).path
+    'numpy'
+    """
+    if backend is not None:
+        return _choose(call, backend, f"backend={backend!r}")
+    active = active_backend()
+    return _choose(call, active, "use_backend() or TENSOROPS_BACKEND")
+
+
+# One choice for each size class of a table that holds 1024 of them.
+@functools.lru_cache(maxsize=1024)
+def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
+    """Choose among all paths, or among those of the backend `only`, which `origin` asks for."""
+    if only is not None:
+        _check(only, origin)
+    usable, excluded = usable_paths(call)
+    if only is None:
+        return policy.choose(call, current_profile(), usable, excluded)
+    own = get_backend(only).paths()
+    allowed = [path for path in usable if path in own]
+    if not allowed:
+        reason = next((excluded[path] for path in own if path in excluded), "it has no paths")
+        raise ValueError(f"backend {only!r}, asked for by {origin}, cannot compute this call: {reason}")
+    others = dict.fromkeys(usable, f"not of backend {only!r}, which {origin} asks for")
+    choice = policy.choose(call, current_profile(), allowed, {**others, **excluded})
+    return replace(choice, reason=f"{origin} asks for backend {only!r}; {choice.reason}")
+
+
+def _check(name: str, origin: str) -> None:
+    """Raise ValueError if there is no backend of this name or it cannot be used here."""
+    known = backends()
+    if name not in known:
+        raise ValueError(f"{origin}: unknown backend; known: {', '.join(known)}")
+    if known[name] is not None:
+        raise ValueError(f"{origin}: the backend cannot be used here: {known[name]}")
+
+
+def _let_table_ask() -> None:
+    """Have the compiled table ask for an active backend; it does not as long as there was none."""
+    # The table imports this module for its misses.
+    from tensorops.dispatch import table
+
+    table.set_override_possible(True)
+
+
+def _announce() -> None:
+    _environment.cache_clear()
+    _choose.cache_clear()
+    for callback in tuple(_listeners):
+        callback()
+
+
+on_backend_change(_announce)

@@ -1,0 +1,1 @@
+"""Tests of `tensorops.dispatch`: the profile file, the policy, the state behind it, `explain`."""
