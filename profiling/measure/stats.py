@@ -232,6 +232,45 @@ def paired_ratio(
     return _interval(np.exp(bootstrap_medians(logs)), estimate, pooled.size, confidence)
 
 
+def unpaired_ratio(
+    ours: Sequence[ArrayLike],
+    theirs: Sequence[ArrayLike],
+    scale: float = 1.0,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Return how many times faster `ours` is than `theirs`, for samples that were not interleaved.
+
+    Wider and less to be trusted than `paired_ratio`: a drift of the machine between the two counts
+    as a difference.
+
+    Parameters
+    ----------
+    ours, theirs : sequence of array_like of shape (n_i,)
+        Seconds per call, one array per launch.
+    scale : float
+        Factor on the result, such as the flops of ours over those of theirs.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Interval
+        scale * theirs / ours; `n` is the smaller number of blocks.
+
+    Examples
+    --------
+    >>> round(unpaired_ratio([[1.0] * 4], [[2.0] * 4], scale=8.0).estimate, 9)
+    16.0
+    """
+    first = [np.log(block_minima(samples)) for samples in ours]
+    second = [np.log(block_minima(samples)) for samples in theirs]
+    pooled = np.concatenate(first), np.concatenate(second)
+    estimate = scale * math.exp(float(np.median(pooled[1]) - np.median(pooled[0])))
+    replicates = scale * np.exp(bootstrap_medians(second, seed=SEED + 1) - bootstrap_medians(first))
+    return _interval(replicates, estimate, min(pooled[0].size, pooled[1].size), confidence)
+
+
 def geometric_mean(
     cases: Sequence[tuple[Sequence[ArrayLike], Sequence[ArrayLike]]], *, confidence: float = CONFIDENCE
 ) -> Interval:

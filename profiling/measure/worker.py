@@ -75,6 +75,8 @@ class Worker:
         root = str(Path(__file__).resolve().parents[2])
         search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"PYTHONPATH": search}
+        # The library as shipped: no choice that an earlier report has made, no backend of the user's.
+        environment |= {"TENSOROPS_PROFILE": "none", "TENSOROPS_BACKEND": ""}
         self.libraries = tuple(libraries)
         self._frozen = frozen
         self._process = subprocess.Popen(

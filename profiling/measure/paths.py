@@ -1,0 +1,122 @@
+"""The dispatcher's paths side by side, as entries of the profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+import tensorops
+from tensorops.dispatch.schema import Entry, PathResult
+
+from ..cases import Case, result_shape
+from ..collect.allocations import count_allocations
+from ..targets import Target, profile_paths
+from .contenders import forced_path
+from .launches import Job
+from .run import Measurement
+from .timer import Schedule
+
+PREFIX = "path:"
+SCHEDULE = Schedule(sample_seconds=1e-3, blocks=6, min_blocks=3, budget_seconds=1.0)
+
+
+def path_jobs(target: Target, dtype: str, threads: int) -> list[Job]:
+    """Return what to measure for the profile.
+
+    Parameters
+    ----------
+    target : Target
+        What is profiled.
+    dtype : str
+        Of the operands.
+    threads : int
+        Threads that each path may use.
+
+    Returns
+    -------
+    list of Job
+        One per case; the paths take turns.
+
+    Examples
+    --------
+    >>> from profiling.targets import TARGETS
+    >>> len(path_jobs(TARGETS["matmul"], "float32", 1))
+    5
+    """
+    return [
+        Job(case, tuple(PREFIX + path for path in profile_paths(case, threads)), SCHEDULE)
+        for case in target.profile_cases(dtype)
+    ]
+
+
+def path_entries(measurements: Sequence[Measurement], hotspots: Mapping[str, str]) -> list[Entry]:
+    """Return the profile's entries for the measurements of `path_jobs`.
+
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+        Their contenders are paths.
+    hotspots : mapping of str to str
+        The costliest line of a path, where it is known.
+
+    Returns
+    -------
+    list of Entry
+        A path whose result was wrong is left out: it must never be chosen.
+    """
+    entries = []
+    for measurement in measurements:
+        case = measurement.case
+        paths = {}
+        for contender in measurement.contenders:
+            if contender in measurement.errors:
+                continue
+            path = contender.removeprefix(PREFIX)
+            seconds = measurement.seconds(contender)
+            allocations, size = allocations_of_path(path, case)
+            samples = sum(len(launch) for launch in measurement.samples(contender))
+            paths[path] = PathResult(
+                seconds.estimate,
+                seconds.low,
+                seconds.high,
+                n=samples,
+                allocations=allocations,
+                bytes=size,
+                hotspot=hotspots.get(path),
+            )
+        entries.append(
+            Entry(case.op, case.dtype, case.shapes, case.layout, threads=measurement.threads, paths=paths)
+        )
+    return entries
+
+
+def allocations_of_path(path: str, case: Case) -> tuple[int, int]:
+    """Count the NumPy buffers that one call of a path allocates when it is given its result.
+
+    Parameters
+    ----------
+    path : str
+        As ``tensorops.backends.run_path`` knows it.
+    case : Case
+        What to compute.
+
+    Returns
+    -------
+    count, bytes : int
+        Buffers and their bytes.
+
+    Examples
+    --------
+    >>> from profiling.cases import square_case
+    >>> allocations_of_path("numpy", square_case(8, "float32"))
+    (0, 0)
+    """
+    operands = case.operands()
+    out = np.empty(result_shape(case), case.dtype)
+    function = getattr(tensorops, case.op)
+    with forced_path(path):
+        function(*operands, out=out)
+        with count_allocations() as counter:
+            function(*operands, out=out)
+    return counter.count, counter.bytes
