@@ -1,7 +1,7 @@
 """Block sizes of the five loops, from the tile and the caches.
 
-The rules are those of Goto and van de Geijn: a KC x NR strip of B stays in L1 while A streams past
-it, an MC x KC block of A stays in L2, a KC x NC panel of B stays in L3.
+The rules follow Goto and van de Geijn: a KC x NR strip of B comes from L1 while A streams past it,
+an MC x KC block of A stays in L2, a KC x NC panel of B stays in L3.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # The panel of B is bounded whatever the caches claim: some machines report hundreds of MiB.
-PANEL_BYTES = 4 << 20
+PANEL_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ def block_sizes(mr: int, nr: int, itemsize: int, l1: int, l2: int) -> Blocking:
     Examples
     --------
     >>> block_sizes(6, 16, 4, 32 << 10, 512 << 10)
-    Blocking(mc=252, kc=256, nc=4096)
+    Blocking(mc=84, kc=512, nc=1024)
     """
-    # Half of L1 for the strip of B; the rest is for the sliver of A and the tile of C.
-    kc = max(64, min(512, l1 // 2 // (nr * itemsize) // 8 * 8))
-    # Half of L2 for the block of A.
-    mc = max(mr, min(1024, l2 // 2 // (kc * itemsize)) // mr * mr)
+    # The strip of B may fill L1: measured, a deeper block gains more by fewer passes over C than it
+    # loses by reading some of the strip from L2.
+    kc = max(64, min(512, l1 // (nr * itemsize) // 8 * 8))
+    # A third of L2 for the block of A.
+    mc = max(mr, min(1024, l2 // 3 // (kc * itemsize)) // mr * mr)
     nc = max(nr, PANEL_BYTES // (kc * itemsize) // nr * nr)
     return Blocking(mc, kc, nc)

@@ -22,9 +22,9 @@ ctypedef void (*gemv_t)(
     Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t stride, const void *x, void *y, bint accumulate,
 ) noexcept nogil
 
-ctypedef void (*outer_t)(
-    Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t inc_x, const void *y,
-    void *c, Py_ssize_t rs_c, bint accumulate,
+ctypedef void (*thin_t)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a,
+    const void *b, Py_ssize_t rs_b, void *c, Py_ssize_t rs_c, bint accumulate,
 ) noexcept nogil
 
 ctypedef double (*peak_t)(Py_ssize_t iterations) noexcept nogil
@@ -44,6 +44,5 @@ ctypedef struct Kernels:
     pack_t pack_a                  # up to MR rows of A into a zero-padded panel
     pack_t pack_b                  # up to NR columns of B into a zero-padded panel
     gemv_t gemv_rows               # y = A x, the rows of A contiguous, `stride` apart
-    gemv_t gemv_columns            # y = A x, the columns of A contiguous, `stride` apart
-    outer_t outer                  # C = x y^T, the rows of C contiguous
+    thin_t thin                    # few rows of C or little depth; rows of B and of C contiguous
     peak_t peak                    # multiply-adds on registers alone; returns the flops done

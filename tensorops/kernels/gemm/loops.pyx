@@ -8,12 +8,14 @@ does not pay, the operand is read in place.
 References: Goto, van de Geijn, ACM TOMS 34(3), 2008; Van Zee, van de Geijn, ACM TOMS 41(3), 2015.
 """
 
+import time
+
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stddef cimport size_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from tensorops.kernels.gemm.kernels cimport KERNELS_VERSION, Kernels
-from tensorops.runtime.openmp cimport run_parallel, thread_limit
+from tensorops.runtime.openmp cimport run_parallel
 from tensorops.runtime.workspace cimport borrow
 
 from tensorops.kernels import table
@@ -23,6 +25,7 @@ from tensorops.runtime import cpu, loader
 cdef Family float32_family
 cdef Family float64_family
 cdef bint ready = False
+# The tables of functions live in these modules.
 _modules = {}
 
 
@@ -124,6 +127,10 @@ cdef void inner_loops(
         jr += nr
 
 
+cdef enum:
+    PACK_ROWS = 8
+
+
 cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
     """Run the loops jc, pc and ic of one thread's part of the product."""
     cdef const Kernels *kernels = plan.family.kernels
@@ -133,7 +140,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
     cdef Py_ssize_t nr = kernels.nr
     cdef char *panel = work
     cdef char *block = work + plan.panel_bytes
-    cdef Py_ssize_t jc, pc, ic, mc, nc, kc, strip
+    cdef Py_ssize_t jc, pc, ic, mc, nc, kc, strip, depth, step
     cdef const char *a
     cdef const char *b
     cdef const char *ragged
@@ -148,11 +155,15 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
             b = p.b + (pc * p.rs_b + jc * p.cs_b) * size
             ragged = NULL
             if plan.pack_b:
-                for strip from 0 <= strip < nc by nr:
-                    kernels.pack_b(
-                        min(nr, nc - strip), kc, b + strip * p.cs_b * size, p.cs_b, p.rs_b,
-                        panel + strip * kc * size,
-                    )
+                step = PACK_ROWS if p.cs_b == 1 else kc
+                # Contiguous rows are read a few at a time across the panel, as the prefetchers like it.
+                for depth from 0 <= depth < kc by step:
+                    for strip from 0 <= strip < nc by nr:
+                        kernels.pack_b(
+                            min(nr, nc - strip), min(step, kc - depth),
+                            b + (depth * p.rs_b + strip * p.cs_b) * size, p.cs_b, p.rs_b,
+                            panel + (strip * kc + depth * nr) * size,
+                        )
                 b = panel
             elif nc % kernels.lanes:
                 strip = nc // nr * nr
@@ -234,11 +245,9 @@ cdef int multiply_blocks(
     plan.pack_b = packing == PACK_ALWAYS or product.cs_b != 1
     plan.pack_a = packing == PACK_ALWAYS
     if packing == PACK_AUTO:
-        plan.pack_b = plan.pack_b or product.m > 16 * kernels.mr
+        plan.pack_b = plan.pack_b or product.m > 8 * kernels.mr
         plan.pack_a = product.n > 4 * kernels.nr
-    if threads > 1 and work / THREAD_WORK < threads:
-        threads = max(1, <int> (work / THREAD_WORK))
-    make_grid(&plan, threads)
+    make_grid(&plan, worthwhile(threads, work))
     threads = plan.grid_m * plan.grid_n
     plan.kc = divided(product.k, family.kc, 1)
     plan.mc = divided((product.m + plan.grid_m - 1) // plan.grid_m, family.mc, kernels.mr)
@@ -266,11 +275,125 @@ cdef int multiply_blocks(
     return 0
 
 
+cdef struct Stripe:
+    # A product bound by memory: each thread computes a stripe of C, without packing.
+    const Kernels *kernels
+    Product product
+    const char *x
+
+
+cdef void dots_stripe(void *context, int thread, int threads) noexcept nogil:
+    """Compute some elements of a matrix-vector product, each a dot product with a row of A."""
+    cdef const Stripe *stripe = <const Stripe *> context
+    cdef const Product *p = &stripe.product
+    cdef Py_ssize_t size = stripe.kernels.itemsize
+    cdef Py_ssize_t rows = divided(p.m, (p.m + threads - 1) // threads, 16)
+    cdef Py_ssize_t first = thread * rows
+    if first < p.m:
+        stripe.kernels.gemv_rows(
+            min(rows, p.m - first), p.k, p.a + first * p.rs_a * size, p.rs_a,
+            stripe.x, p.c + first * size, p.accumulate,
+        )
+
+
+cdef void thin_stripe(void *context, int thread, int threads) noexcept nogil:
+    """Compute some columns of a product with few rows, or some rows of one with little depth."""
+    cdef const Stripe *stripe = <const Stripe *> context
+    cdef const Product *p = &stripe.product
+    cdef Py_ssize_t size = stripe.kernels.itemsize
+    cdef Py_ssize_t rows = p.m
+    cdef Py_ssize_t columns = p.n
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t j = 0
+    if p.n > p.m:
+        columns = divided(p.n, (p.n + threads - 1) // threads, 64)
+        j = thread * columns
+    else:
+        rows = divided(p.m, (p.m + threads - 1) // threads, 4)
+        i = thread * rows
+    if i < p.m and j < p.n:
+        stripe.kernels.thin(
+            min(rows, p.m - i), min(columns, p.n - j), p.k, p.a + i * p.rs_a * size, p.rs_a, p.cs_a,
+            p.b + j * size, p.rs_b, p.c + (i * p.rs_c + j) * size, p.rs_c, p.accumulate,
+        )
+
+
+cdef enum:
+    # Bytes of a strided vector that are copied, to be read in one run.
+    VECTOR_COPY = 1 << 16
+    # Rows of C up to which B is better streamed once than cut into strips; more if B is large.
+    THIN_ROWS = 8
+    THIN_ROWS_LARGE = 16
+    LARGE_BYTES = 1 << 20
+    # Depth up to which a product is an update of C by a few outer products.
+    THIN_K = 1
+
+
+cdef int multiply_dots(const Family *family, const Product *product, int threads) noexcept nogil:
+    """Compute a product with one column, the rows of A and the column of C contiguous."""
+    cdef Stripe stripe
+    cdef Py_ssize_t size = family.kernels.itemsize
+    cdef Py_ssize_t i
+    cdef char *copy
+    stripe.kernels = family.kernels
+    stripe.product = product[0]
+    stripe.x = product.b
+    if product.rs_b != 1 and product.k != 1:
+        copy = <char *> borrow(product.k * size)
+        if copy == NULL:
+            return -1
+        for i in range(product.k):
+            memcpy(copy + i * size, product.b + i * product.rs_b * size, size)
+        stripe.x = copy
+    run_parallel(dots_stripe, &stripe, worthwhile(threads, <double> product.m * product.k))
+    return 0
+
+
+cdef int multiply_thin(const Family *family, const Product *product, int threads) noexcept nogil:
+    """Compute a product with few rows or little depth, the rows of B and of C contiguous."""
+    cdef Stripe stripe
+    stripe.kernels = family.kernels
+    stripe.product = product[0]
+    run_parallel(
+        thin_stripe, &stripe, worthwhile(threads, <double> product.m * product.n * product.k)
+    )
+    return 0
+
+
+cdef inline bint is_dots(const Family *family, const Product *p) noexcept nogil:
+    return (
+        p.n == 1 and p.cs_a == 1 and (p.rs_c == 1 or p.m == 1)
+        and (p.rs_b == 1 or p.k * family.kernels.itemsize <= VECTOR_COPY)
+    )
+
+
+cdef inline bint is_thin(const Family *family, const Product *p) noexcept nogil:
+    if p.cs_b != 1 or p.cs_c != 1 or p.n < 64:
+        return False
+    if p.m <= THIN_ROWS or p.k <= THIN_K:
+        return True
+    return p.m <= THIN_ROWS_LARGE and p.k * p.n * family.kernels.itemsize > LARGE_BYTES
+
+
+cdef inline int worthwhile(int threads, double work) noexcept nogil:
+    """Return how many of `threads` have enough multiply-adds to do."""
+    return <int> max(1.0, min(<double> threads, work / THREAD_WORK))
+
+
+cdef inline Product turned(const Product *product) noexcept nogil:
+    """Return the same product with rows and columns exchanged: C^T = B^T A^T."""
+    cdef Product result = product[0]
+    result.m, result.n = product.n, product.m
+    result.a, result.rs_a, result.cs_a = product.b, product.cs_b, product.rs_b
+    result.b, result.rs_b, result.cs_b = product.a, product.cs_a, product.rs_a
+    result.rs_c, result.cs_c = product.cs_c, product.rs_c
+    return result
+
+
 cdef int multiply(const Family *family, const Product *product, Packing packing, int threads) noexcept nogil:
     """Compute one product; return -1, with nothing written, if there is no work memory."""
-    cdef Product turned
-    cdef const Kernels *kernels = family.kernels
-    cdef Py_ssize_t size = kernels.itemsize
+    cdef Product other
+    cdef Py_ssize_t size = family.kernels.itemsize
     cdef Py_ssize_t i, j
     if product.m == 0 or product.n == 0:
         return 0
@@ -280,68 +403,155 @@ cdef int multiply(const Family *family, const Product *product, Packing packing,
                 for j in range(product.n):
                     memset(product.c + (i * product.rs_c + j * product.cs_c) * size, 0, size)
         return 0
+    other = turned(product)
+    if is_dots(family, product):
+        return multiply_dots(family, product, threads)
+    if is_dots(family, &other):
+        return multiply_dots(family, &other, threads)
+    if is_thin(family, product):
+        return multiply_thin(family, product, threads)
+    if is_thin(family, &other):
+        return multiply_thin(family, &other, threads)
     if product.cs_c != 1 and product.rs_c == 1:
-        # The kernels write rows: C^T = B^T A^T.
-        turned = product[0]
-        turned.m, turned.n = product.n, product.m
-        turned.a, turned.rs_a, turned.cs_a = product.b, product.cs_b, product.rs_b
-        turned.b, turned.rs_b, turned.cs_b = product.a, product.cs_a, product.rs_a
-        turned.rs_c, turned.cs_c = product.cs_c, product.rs_c
-        return multiply_blocks(family, &turned, packing, threads)
+        # The kernels write rows.
+        return multiply_blocks(family, &other, packing, threads)
     return multiply_blocks(family, product, packing, threads)
 
 
-def measure_peak(dtype: str = "float32", seconds: float = 0.05) -> float:
-    import time
-
+cdef Family *chosen_family(str dtype) except NULL:
+    if dtype not in ("float32", "float64"):
+        raise TypeError(f"there are kernels for float32 and float64, not for {dtype!r}")
     prepare()
-    cdef const Family *family = family_of(4 if dtype == "float32" else 8)
-    cdef Py_ssize_t iterations = 200_000
-    cdef double flops, best = 0
+    return &float32_family if dtype == "float32" else &float64_family
+
+
+def kernel_name(str dtype) -> str:
+    """Return the name of the micro-kernel that computes products of a dtype.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        The operands' dtype.
+
+    Returns
+    -------
+    str
+        ``ukr_`` with instruction set and dtype, as in the build table.
+
+    Examples
+    --------
+    >>> kernel_name("float32").endswith("_float32")
+    True
+    """
+    return chosen_family(dtype).kernels.name.decode()
+
+
+def tile_shape(str dtype) -> tuple[int, int]:
+    """Return the register tile that the micro-kernel was built with.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        The operands' dtype.
+
+    Returns
+    -------
+    tuple of int
+        MR and NR, in elements.
+
+    Examples
+    --------
+    >>> mr, nr = tile_shape("float32")
+    >>> mr >= 1 and nr >= mr
+    True
+    """
+    family = chosen_family(dtype)
+    return family.kernels.mr, family.kernels.nr
+
+
+def block_sizes_in_use(str dtype) -> tuple[int, int, int]:
+    """Return the largest blocks that the loops work on.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        The operands' dtype.
+
+    Returns
+    -------
+    tuple of int
+        MC, KC and NC, in elements.
+
+    Examples
+    --------
+    >>> all(size > 0 for size in block_sizes_in_use("float64"))
+    True
+    """
+    family = chosen_family(dtype)
+    return family.mc, family.kc, family.nc
+
+
+def set_block_sizes(str dtype, Py_ssize_t mc, Py_ssize_t kc, Py_ssize_t nc) -> None:
+    """Set the largest blocks that the loops work on, to study their effect.
+
+    Not to be called while another thread computes.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        The operands' dtype.
+    mc, kc, nc : int
+        Rows of a block of A, depth, and columns of a panel of B; MC and NC are multiples of the tile.
+
+    Raises
+    ------
+    ValueError
+        If a size is less than 1, MC is no multiple of MR, or NC no multiple of NR.
+
+    Examples
+    --------
+    >>> set_block_sizes("float32", *block_sizes_in_use("float32"))
+    """
+    family = chosen_family(dtype)
+    mr, nr = tile_shape(dtype)
+    if mc < 1 or kc < 1 or nc < 1 or mc % mr or nc % nr:
+        raise ValueError(
+            f"block sizes must be positive, MC a multiple of {mr} and NC of {nr}: got {mc}, {kc}, {nc}"
+        )
+    family.mc = mc
+    family.kc = kc
+    family.nc = nc
+
+
+def measure_peak(str dtype="float32", double seconds=0.05) -> float:
+    """Measure the arithmetic peak of one core: multiply-adds on registers, without memory.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        The dtype computed in.
+    seconds : float, default 0.05
+        How long to measure; the best of many short runs counts.
+
+    Returns
+    -------
+    float
+        GFLOP/s of the selected instruction set.
+
+    Examples
+    --------
+    >>> measure_peak("float32", 0.001) > 0
+    True
+    """
+    cdef const Family *family = chosen_family(dtype)
+    cdef double flops
+    cdef double best = 0
     stop = time.perf_counter() + seconds
     while True:
         start = time.perf_counter()
         with nogil:
-            flops = family.kernels.peak(iterations)
+            flops = family.kernels.peak(100_000)
         end = time.perf_counter()
         best = max(best, flops / (end - start) * 1e-9)
         if end > stop:
             return best
-
-
-def gemm(a, b, c, *, pack="auto", threads=0):
-    cdef Product p
-    cdef const Family *family
-    cdef int status
-    prepare()
-    size = a.itemsize
-    family = family_of(size)
-    p.m, p.k = a.shape
-    p.n = b.shape[1]
-    p.a = <const char *> <size_t> a.ctypes.data
-    p.b = <const char *> <size_t> b.ctypes.data
-    p.c = <char *> <size_t> c.ctypes.data
-    p.rs_a, p.cs_a = a.strides[0] // size, a.strides[1] // size
-    p.rs_b, p.cs_b = b.strides[0] // size, b.strides[1] // size
-    p.rs_c, p.cs_c = c.strides[0] // size, c.strides[1] // size
-    p.accumulate = False
-    cdef Packing packing = {"auto": PACK_AUTO, "never": PACK_NEVER, "always": PACK_ALWAYS}[pack]
-    cdef int t = threads or thread_limit()
-    with nogil:
-        status = multiply(family, &p, packing, t)
-    if status:
-        raise MemoryError
-
-
-def block_sizes_in_use(dtype="float32"):
-    prepare()
-    family = family_of(4 if dtype == "float32" else 8)
-    return family.mc, family.kc, family.nc
-
-
-def set_block_sizes(dtype, Py_ssize_t mc, Py_ssize_t kc, Py_ssize_t nc):
-    prepare()
-    cdef Family *family = &float32_family if dtype == "float32" else &float64_family
-    family.mc = mc
-    family.kc = kc
-    family.nc = nc

@@ -18,6 +18,8 @@ cdef inline void tile(
         for j in range(vectors):
             acc[i][j] = ZERO
     for p in range(k):
+        if rs_b != NR:
+            prefetch(b + NR)
         for j in range(vectors):
             row[j] = (<unaligned_t *> (b + j * LANES))[0]
         for i in range(rows):

@@ -42,7 +42,7 @@ cdef inline void pack_strip(
     cdef Py_ssize_t i
     if width == full and ws == 1:
         for p in range(k):
-            prefetch(source + 8 * ks)
+            prefetch(source + full)
             memcpy(panel, source, full * sizeof(real_t))
             source += ks
             panel += full

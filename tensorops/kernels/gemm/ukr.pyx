@@ -110,8 +110,7 @@ table.tile_strided = tile_strided
 table.pack_a = pack_a
 table.pack_b = pack_b
 table.gemv_rows = gemv_rows
-table.gemv_columns = gemv_columns
-table.outer = outer
+table.thin = thin
 table.peak = peak
 
 capsule = PyCapsule_New(&table, b"tensorops.kernels.gemm.Kernels", NULL)

@@ -48,69 +48,107 @@ cdef void gemv_rows(
         i += 1
 
 
-cdef inline void sums(
-    const int columns, const bint accumulate, Py_ssize_t m,
-    const real_t *a, Py_ssize_t stride, const real_t *x, real_t *y,
-) noexcept nogil:
-    # y += x[0] a[:, 0] + ... : `columns` streams of A for one pass over y.
-    cdef vector_t total
-    cdef real_t one
-    cdef Py_ssize_t i = 0
-    cdef int j
-    while i + LANES <= m:
-        total = (<unaligned_t *> (a + i))[0] * x[0]
-        for j in range(1, columns):
-            total += (<unaligned_t *> (a + j * stride + i))[0] * x[j]
-        if accumulate:
-            total += (<unaligned_t *> (y + i))[0]
-        (<unaligned_t *> (y + i))[0] = total
-        i += LANES
-    while i < m:
-        one = a[i] * x[0]
-        for j in range(1, columns):
-            one += a[j * stride + i] * x[j]
-        y[i] = y[i] + one if accumulate else one
-        i += 1
-
-
 cdef enum:
-    GEMV_ROWS = 2048     # elements of y that stay in L1 while all columns pass
+    THIN_DEPTH = 8        # rows of B read side by side: so many streams the prefetchers follow
+    THIN_WIDTH = 512      # columns of them that stay in L1 while all rows of A pass
 
 
-cdef void gemv_columns(
-    Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t stride, const void *x, void *y, bint accumulate,
+cdef inline void sweep(
+    const int rows, const int depth, const int vectors, Py_ssize_t *start, Py_ssize_t stop,
+    const real_t *factors, const real_t *b, Py_ssize_t rs_b, real_t *c, Py_ssize_t rs_c, bint accumulate,
 ) noexcept nogil:
-    cdef const real_t *factors = <const real_t *> x
-    cdef const real_t *column
-    cdef real_t *out
-    cdef Py_ssize_t start, rows, j
-    for start from 0 <= start < m by GEMV_ROWS:
-        rows = min(GEMV_ROWS, m - start)
-        out = <real_t *> y + start
-        column = <const real_t *> a + start
-        j = 0
-        if not accumulate:
-            sums(1, False, rows, column, stride, factors, out)
-            j = 1
-        while j + 8 <= k:
-            sums(8, True, rows, column + j * stride, stride, factors + j, out)
-            j += 8
-        while j < k:
-            sums(1, True, rows, column + j * stride, stride, factors + j, out)
-            j += 1
+    # C (rows, start:stop) += factors (rows, depth) @ B (depth, start:stop), whole vectors only.
+    cdef vector_t acc[4][2]
+    cdef vector_t row[2]
+    cdef Py_ssize_t column = start[0]
+    cdef int i, j, p
+    while column + vectors * LANES <= stop:
+        for i in range(rows):
+            for j in range(vectors):
+                acc[i][j] = ZERO
+                if accumulate:
+                    acc[i][j] = (<unaligned_t *> (c + i * rs_c + column + j * LANES))[0]
+        for p in range(depth):
+            for j in range(vectors):
+                row[j] = (<unaligned_t *> (b + p * rs_b + column + j * LANES))[0]
+            for i in range(rows):
+                for j in range(vectors):
+                    acc[i][j] += row[j] * factors[i * THIN_DEPTH + p]
+        for i in range(rows):
+            for j in range(vectors):
+                (<unaligned_t *> (c + i * rs_c + column + j * LANES))[0] = acc[i][j]
+        column += vectors * LANES
+    start[0] = column
 
 
-cdef void outer(
-    Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t inc_x, const void *y,
-    void *c, Py_ssize_t rs_c, bint accumulate,
+cdef inline void sweep_all(
+    const int rows, const int depth, Py_ssize_t start, Py_ssize_t stop,
+    const real_t *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const real_t *b, Py_ssize_t rs_b,
+    real_t *c, Py_ssize_t rs_c, bint accumulate,
 ) noexcept nogil:
-    cdef const real_t *factors = <const real_t *> x
-    cdef Py_ssize_t i
-    for i in range(m):
-        if accumulate:
-            sums(1, True, n, <const real_t *> y, 0, factors + i * inc_x, <real_t *> c + i * rs_c)
+    cdef real_t factors[4 * THIN_DEPTH]
+    cdef real_t total
+    cdef int i, p
+    for i in range(rows):
+        for p in range(depth):
+            factors[i * THIN_DEPTH + p] = a[i * rs_a + p * cs_a]
+    sweep(rows, depth, 2, &start, stop, factors, b, rs_b, c, rs_c, accumulate)
+    sweep(rows, depth, 1, &start, stop, factors, b, rs_b, c, rs_c, accumulate)
+    while start < stop:
+        for i in range(rows):
+            total = c[i * rs_c + start] if accumulate else 0
+            for p in range(depth):
+                total += factors[i * THIN_DEPTH + p] * b[p * rs_b + start]
+            c[i * rs_c + start] = total
+        start += 1
+
+
+cdef inline void sweep_rows(
+    const int depth, Py_ssize_t m, Py_ssize_t start, Py_ssize_t stop,
+    const real_t *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const real_t *b, Py_ssize_t rs_b,
+    real_t *c, Py_ssize_t rs_c, bint accumulate,
+) noexcept nogil:
+    while m >= 4:
+        sweep_all(4, depth, start, stop, a, rs_a, cs_a, b, rs_b, c, rs_c, accumulate)
+        a += 4 * rs_a
+        c += 4 * rs_c
+        m -= 4
+    if m & 2:
+        sweep_all(2, depth, start, stop, a, rs_a, cs_a, b, rs_b, c, rs_c, accumulate)
+        a += 2 * rs_a
+        c += 2 * rs_c
+    if m & 1:
+        sweep_all(1, depth, start, stop, a, rs_a, cs_a, b, rs_b, c, rs_c, accumulate)
+
+
+cdef void thin(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a,
+    const void *b, Py_ssize_t rs_b, void *c, Py_ssize_t rs_c, bint accumulate,
+) noexcept nogil:
+    cdef const real_t *left = <const real_t *> a
+    cdef const real_t *right = <const real_t *> b
+    cdef Py_ssize_t p = 0
+    cdef Py_ssize_t start
+    while p < k:
+        for start from 0 <= start < n by THIN_WIDTH:
+            if p + THIN_DEPTH <= k:
+                sweep_rows(
+                    THIN_DEPTH, m, start, min(start + THIN_WIDTH, n), left, rs_a, cs_a,
+                    right, rs_b, <real_t *> c, rs_c, accumulate or p > 0,
+                )
+            else:
+                sweep_rows(
+                    1, m, start, min(start + THIN_WIDTH, n), left, rs_a, cs_a,
+                    right, rs_b, <real_t *> c, rs_c, accumulate or p > 0,
+                )
+        if p + THIN_DEPTH <= k:
+            p += THIN_DEPTH
+            left += THIN_DEPTH * cs_a
+            right += THIN_DEPTH * rs_b
         else:
-            sums(1, False, n, <const real_t *> y, 0, factors + i * inc_x, <real_t *> c + i * rs_c)
+            p += 1
+            left += cs_a
+            right += rs_b
 
 
 cdef double peak(Py_ssize_t iterations) noexcept nogil:
