@@ -154,9 +154,9 @@ def measure_peak(dtype: str) -> float:
     float
         GFLOP/s of one core, with the vectors of the selected instruction set.
     """
-    from tensorops.kernels.gemm import loops
+    from tensorops.kernels.gemm import family
 
-    return float(loops.measure_peak(dtype))
+    return float(family.measure_peak(dtype))
 
 
 def _version(distribution: str) -> str | None:

@@ -1,0 +1,1 @@
+"""The entry of each operation: validates, broadcasts, allocates, and calls a kernel."""

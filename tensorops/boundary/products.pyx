@@ -4,11 +4,15 @@ cimport numpy as np
 
 import numpy
 
+from tensorops.dispatch.selection import active_backend
+
 from tensorops.dispatch cimport table
 from tensorops.dispatch.table cimport PATH_PACKED, PATH_SMALL
-from tensorops.kernels.gemm cimport loops
+from tensorops.kernels.gemm cimport family as kernel_family
 from tensorops.kernels.gemm.batched cimport MAX_BATCH_DIMS, Stack, count_of, fold, multiply_stack
-from tensorops.kernels.gemm.loops cimport PACK_AUTO, PACK_NEVER, Family, Product, family_of, multiply, prepare
+from tensorops.kernels.gemm.family cimport Family, family_of, prepare
+from tensorops.kernels.gemm.loops cimport run_plan
+from tensorops.kernels.gemm.plan cimport PACK_AUTO, PACK_NEVER, Plan, Product, make_plan
 from tensorops.runtime.openmp cimport thread_limit
 
 np.import_array()
@@ -74,7 +78,6 @@ def matmul(a, b, /, out=None, *, backend=None):
     >>> tensorops.matmul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
     array([21., 43.])
     """
-    cdef int status
     if backend is None and np.PyArray_CheckExact(a) and np.PyArray_CheckExact(b):
         result = matrices(<np.ndarray> a, <np.ndarray> b, out)
         if result is not None:
@@ -142,6 +145,7 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     """Multiply two ready-made matrices; None if anything asks for the general way."""
     cdef int dtype = np.PyArray_TYPE(a)
     cdef Product product
+    cdef Plan plan
     cdef np.npy_intp dims[2]
     cdef np.ndarray c
     cdef const Family *family
@@ -153,7 +157,9 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     product.m = np.PyArray_DIMS(a)[0]
     product.k = np.PyArray_DIMS(a)[1]
     product.n = np.PyArray_DIMS(b)[1]
-    if np.PyArray_DIMS(b)[0] != product.k or table.override_possible:
+    if np.PyArray_DIMS(b)[0] != product.k:
+        return None
+    if table.override_possible and active_backend() is not None:
         return None
     if out is None:
         dims[0] = product.m
@@ -171,7 +177,7 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
             return None
         if overlaps(c, a) or overlaps(c, b):
             return None
-    if not loops.ready:
+    if not kernel_family.ready:
         prepare()
     matrix_of(a, &product.a, &product.rs_a, &product.cs_a)
     matrix_of(b, &product.b, &product.rs_b, &product.cs_b)
@@ -186,14 +192,14 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
         return None
     family = family_of(np.PyArray_ITEMSIZE(a))
     if path == PATH_SMALL:
-        if <double> product.m * product.n * product.k < RELEASE_WORK:
-            status = multiply(family, &product, PACK_NEVER, 1)
-        else:
-            with nogil:
-                status = multiply(family, &product, PACK_NEVER, 1)
+        make_plan(family, &product, PACK_NEVER, 1, &plan)
+    else:
+        make_plan(family, &product, PACK_AUTO, threads, &plan)
+    if <double> product.m * product.n * product.k < RELEASE_WORK:
+        status = run_plan(&plan)
     else:
         with nogil:
-            status = multiply(family, &product, PACK_AUTO, threads)
+            status = run_plan(&plan)
     if status:
         no_memory(a, b)
     return c
@@ -308,7 +314,7 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
                 c = out
     if c is None:
         c = np.PyArray_EMPTY(dims, shape, np.PyArray_TYPE(a), 0)
-    if not loops.ready:
+    if not kernel_family.ready:
         prepare()
     product.a = <const char *> np.PyArray_DATA(a)
     product.b = <const char *> np.PyArray_DATA(b)
@@ -331,6 +337,8 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
     fold(&product, &stack)
     threads = thread_limit()
     path = PATH_SMALL
+    if backend is None and table.override_possible:
+        backend = active_backend()
     if c.size and backend is None:
         path = table.look_up(
             <int> size, product.m, product.k, product.n, count_of(&stack),

@@ -4,7 +4,7 @@ cdef enum Path:
     PATH_PACKED = 1      # "blocked/packed"
     PATH_OTHERS = 2      # the first of those that run through their backend's Python object
 
-# True once a backend may have been asked for: then every call asks `selection`.
+# True once a backend may have been asked for: then every call asks whether one is active.
 cdef bint override_possible
 
 cdef int look_up(

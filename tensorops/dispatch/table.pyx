@@ -93,11 +93,10 @@ cdef int decide(
         LAYOUTS[layout // 3] + LAYOUTS[layout % 3],
         threads=threads,
     )
-    path = path_code(selection.choose_path(call).path)
-    if not override_possible:
-        slot.key = key
-        slot.path = path
-    return path
+    # The caller has made sure that no backend is active: the choice holds for the whole class.
+    slot.path = path_code(selection.choose_path(call).path)
+    slot.key = key
+    return slot.path
 
 
 cdef int path_code(str path) except -2:

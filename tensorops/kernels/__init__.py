@@ -1,0 +1,1 @@
+"""The kernels and the table of their builds."""

@@ -9,7 +9,9 @@ ctypedef fused real_t:
     double
 
 
-cdef int check(Py_ssize_t m, Py_ssize_t k, Py_ssize_t k2, Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns) except -1:
+cdef int check(
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t k2, Py_ssize_t n, Py_ssize_t rows, Py_ssize_t columns,
+) except -1:
     if k != k2:
         raise ValueError(f"shapes ({m}, {k}) and ({k2}, {n}) do not match: {k} is not {k2}")
     if m != rows or n != columns:

@@ -71,9 +71,7 @@ def _rows(
     cflags: tuple[str, ...],
     machines: tuple[str, ...],
 ) -> tuple[KernelRow, ...]:
-    return tuple(
-        KernelRow(isa, dtype, vector_bytes, mr, nr_vectors, cflags, machines) for dtype in ITEMSIZE
-    )
+    return tuple(KernelRow(isa, dtype, vector_bytes, mr, nr_vectors, cflags, machines) for dtype in ITEMSIZE)
 
 
 # From the weakest to the strongest: the loader takes the last row that the processor can run.

@@ -1,0 +1,1 @@
+"""The machine: processor, caches, threads, work memory, folders."""

@@ -41,7 +41,7 @@ cdef extern from *:
     static int tensorops_start(void) { return pthread_key_create(&tensorops_key, tensorops_release); }
 
     static void *tensorops_grow(size_t size) {
-        /* Large buffers start on a huge page, where the system has them, so that a panel needs few TLB entries. */
+        /* Large buffers start on a huge page, where there are any: a panel then needs few TLB entries. */
         const size_t huge = (size_t) 1 << 21;
         size_t alignment = size >= huge ? huge : 4096;
         void *memory = NULL;

@@ -1,0 +1,1 @@
+"""The packed matrix product: micro-kernels, packing, the loops around them."""

@@ -1,4 +1,5 @@
-from tensorops.kernels.gemm.loops cimport Family, Packing, Product
+from tensorops.kernels.gemm.family cimport Family
+from tensorops.kernels.gemm.plan cimport Packing, Product
 
 cdef enum:
     MAX_BATCH_DIMS = 64

@@ -8,51 +8,59 @@ cimport numpy as np
 
 import numpy as np
 
-from tensorops.kernels.gemm.loops cimport (
-    PACK_ALWAYS, PACK_AUTO, PACK_NEVER, THREAD_WORK, Family, Packing, Product, family_of, multiply, prepare,
+from tensorops.kernels.gemm.family cimport Family, family_of, prepare
+from tensorops.kernels.gemm.loops cimport run_plan, run_serially
+from tensorops.kernels.gemm.plan cimport (
+    PACK_ALWAYS, PACK_AUTO, PACK_NEVER, THREAD_WORK, Packing, Plan, Product, make_plan,
 )
 from tensorops.runtime.openmp cimport run_parallel, thread_limit
+from tensorops.runtime.workspace cimport borrow
 
 np.import_array()
 
 _PACKING = {"auto": PACK_AUTO, "never": PACK_NEVER, "always": PACK_ALWAYS}
 
+cdef enum:
+    # Multiply-adds that a product's own overhead counts for when a stack is shared out.
+    ITEM_WORK = 1 << 11
+
+
 cdef struct Share:
-    const Family *family
     const Product *product
     const Stack *stack
-    Packing packing
+    const Plan *plan
     Py_ssize_t count
-    int status
+    char *work
 
 
-cdef int multiply_range(Share *share, Py_ssize_t first, Py_ssize_t last, int threads) noexcept nogil:
-    """Compute the products numbered `first` to `last`, the last batch dimension fastest."""
+cdef void point_at(const Share *share, Plan *plan, Py_ssize_t number) noexcept nogil:
+    """Point a plan at one product of the stack; the last batch dimension runs fastest."""
     cdef const Stack *stack = share.stack
-    cdef Product item
-    cdef Py_ssize_t size = share.family.kernels.itemsize
-    cdef Py_ssize_t number, rest, index
+    cdef Py_ssize_t size = plan.family.kernels.itemsize
+    cdef Py_ssize_t index
+    cdef const char *a = share.product.a
+    cdef const char *b = share.product.b
+    cdef char *c = share.product.c
     cdef int d
-    for number in range(first, last):
-        item = share.product[0]
-        rest = number
-        for d in range(stack.dims - 1, -1, -1):
-            index = rest % stack.shape[d]
-            rest = rest // stack.shape[d]
-            item.a += index * stack.a[d] * size
-            item.b += index * stack.b[d] * size
-            item.c += index * stack.c[d] * size
-        if multiply(share.family, &item, share.packing, threads):
-            return -1
-    return 0
+    for d in range(stack.dims - 1, -1, -1):
+        index = number % stack.shape[d]
+        number = number // stack.shape[d]
+        a += index * stack.a[d] * size
+        b += index * stack.b[d] * size
+        c += index * stack.c[d] * size
+    plan.product.a = b if plan.turned else a
+    plan.product.b = a if plan.turned else b
+    plan.product.c = c
 
 
-cdef void thread_range(void *context, int thread, int threads) noexcept nogil:
+cdef void run_share(void *context, int thread, int threads) noexcept nogil:
+    """Compute one thread's consecutive products of a stack."""
     cdef Share *share = <Share *> context
-    cdef Py_ssize_t first = share.count * thread // threads
-    cdef Py_ssize_t last = share.count * (thread + 1) // threads
-    if multiply_range(share, first, last, 1):
-        share.status = -1
+    cdef Plan plan = share.plan[0]
+    cdef Py_ssize_t number
+    for number in range(share.count * thread // threads, share.count * (thread + 1) // threads):
+        point_at(share, &plan, number)
+        run_serially(&plan, share.work + thread * plan.work_bytes)
 
 
 cdef void fold(Product *product, Stack *stack) noexcept nogil:
@@ -85,26 +93,34 @@ cdef int multiply_stack(
     const Family *family, const Product *product, const Stack *stack, Packing packing, int threads,
 ) noexcept nogil:
     """Compute every product of a folded stack; return -1 if there is no work memory."""
+    cdef Plan plan
     cdef Share share
-    cdef double work
+    cdef Py_ssize_t number
+    cdef double work = <double> product.m * product.n * product.k + ITEM_WORK
+    cdef bint shared
     share.count = count_of(stack)
     if share.count == 0:
         return 0
-    if share.count == 1:
-        return multiply(family, product, packing, threads)
-    share.family = family
+    # Small products are shared out whole; a large one occupies all threads by itself.
+    shared = share.count > 1 and (threads == 1 or (share.count >= threads and work < 16.0 * THREAD_WORK))
+    make_plan(family, product, packing, 1 if shared else threads, &plan)
     share.product = product
     share.stack = stack
-    share.packing = packing
-    share.status = 0
-    work = <double> product.m * product.n * product.k
-    if threads > 1 and work < 16.0 * THREAD_WORK:
-        threads = <int> min(<double> threads, work * share.count / THREAD_WORK)
-        if threads > 1:
-            run_parallel(thread_range, &share, <int> min(<Py_ssize_t> threads, share.count))
-            return share.status
-        threads = 1
-    return multiply_range(&share, 0, share.count, threads)
+    share.plan = &plan
+    if shared:
+        threads = <int> max(1.0, min(<double> threads, work * share.count / THREAD_WORK))
+        share.work = NULL
+        if plan.work_bytes:
+            share.work = <char *> borrow(plan.work_bytes * threads)
+            if share.work == NULL:
+                return -1
+        run_parallel(run_share, &share, threads)
+        return 0
+    for number in range(share.count):
+        point_at(&share, &plan, number)
+        if run_plan(&plan):
+            return -1
+    return 0
 
 
 cdef int describe(
@@ -193,7 +209,7 @@ def matmul_into(np.ndarray a, np.ndarray b, np.ndarray out, str pack="auto", int
     *batch, m, k = np.shape(a)
     *batch_b, k_b, n = np.shape(b)
     if k != k_b or batch != batch_b or [*batch, m, n] != list(np.shape(out)):
-        raise ValueError(f"the shapes of a product must be (..., M, K), (..., K, N) and (..., M, N), not {shapes}")
+        raise ValueError(f"operands must have shapes (..., M, K), (..., K, N) and (..., M, N), not {shapes}")
     if not out.flags.writeable:
         raise ValueError("out is read-only")
     prepare()

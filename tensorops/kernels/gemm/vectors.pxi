@@ -13,19 +13,23 @@ cdef inline real_t lanes_sum(vector_t v) noexcept nogil:
 
 
 cdef inline void dots(
-    const int rows, Py_ssize_t k, const real_t *a, Py_ssize_t stride, const real_t *x, real_t *y, bint accumulate,
+    const int rows, Py_ssize_t k, const real_t *a, Py_ssize_t stride, const real_t *x,
+    real_t *y, bint accumulate,
 ) noexcept nogil:
     # `rows` dot products at a time share each load of x; two accumulators a row hide the latency.
     cdef vector_t acc[4][2]
     cdef real_t total
     cdef Py_ssize_t p = 0
     cdef Py_ssize_t q
-    cdef int i
+    cdef int i, j
     memset(acc, 0, sizeof(acc))
     while p + 2 * LANES <= k:
         for i in range(rows):
-            acc[i][0] += (<unaligned_t *> (a + i * stride + p))[0] * (<unaligned_t *> (x + p))[0]
-            acc[i][1] += (<unaligned_t *> (a + i * stride + p + LANES))[0] * (<unaligned_t *> (x + p + LANES))[0]
+            for j in range(2):
+                acc[i][j] += (
+                    (<unaligned_t *> (a + i * stride + p + j * LANES))[0]
+                    * (<unaligned_t *> (x + p + j * LANES))[0]
+                )
         p += 2 * LANES
     for i in range(rows):
         total = lanes_sum(acc[i][0] + acc[i][1])
