@@ -22,9 +22,18 @@ from tensorops.backends.base import Call
 from tensorops.dispatch import policy, schema
 from tensorops.dispatch.records import Profile
 
-__all__ = ["active_backend", "choose_path", "current_profile", "on_change", "reload_profile", "use_backend"]
+__all__ = [
+    "active_backend",
+    "choose_path",
+    "current_profile",
+    "deterministic",
+    "on_change",
+    "reload_profile",
+    "use_backend",
+]
 
 _VARIABLE = "TENSOROPS_BACKEND"
+_DETERMINISTIC = "TENSOROPS_DETERMINISTIC"
 
 # One name or None (automatic) in a tuple; None outside of it: nothing was asked for here.
 _asked: ContextVar[tuple[str | None] | None] = ContextVar("tensorops_backend", default=None)
@@ -53,11 +62,36 @@ def current_profile() -> Profile | None:
         with _lock:
             if not _loaded:
                 try:
-                    _profile = schema.load()
+                    _profile = None if deterministic() else schema.load()
                 finally:
                     # Also after a warning that is an error: it is not repeated by the next question.
                     _loaded = True
     return _profile
+
+
+def deterministic() -> bool:
+    """Tell whether paths are fixed by the shapes alone, whatever was measured.
+
+    Returns
+    -------
+    bool
+        True with ``TENSOROPS_DETERMINISTIC=1``: the profile is not read, and the shipped thresholds
+        choose. The kernels' own results never depend on how the threads share the work.
+
+    Raises
+    ------
+    ValueError
+        If the variable is neither 0 nor 1.
+
+    Examples
+    --------
+    >>> deterministic() in (True, False)
+    True
+    """
+    value = os.environ.get(_DETERMINISTIC, "0")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"{_DETERMINISTIC}={value!r}: it must be 0 or 1")
+    return value == "1"
 
 
 def reload_profile() -> Profile | None:

@@ -93,10 +93,11 @@ cdef int decide(
         LAYOUTS[layout // 3] + LAYOUTS[layout % 3],
         threads=threads,
     )
-    # The caller has made sure that no backend is active: the choice holds for the whole class.
-    slot.path = path_code(selection.choose_path(call).path)
-    slot.key = key
-    return slot.path
+    path = path_code(selection.choose_path(call).path)
+    if selection.active_backend() is None:
+        slot.path = path
+        slot.key = key
+    return path
 
 
 cdef int path_code(str path) except -2:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tensorops
 from tensorops.backends import Call, ComputeBackend, register_backend, unregister_backend
 from tensorops.dispatch import schema, selection, table
 from tensorops.dispatch.records import Entry, PathResult, Profile
@@ -299,3 +301,27 @@ def test_the_chosen_path_computes() -> None:
     a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((3, 2), dtype=np.float32)
     path = choose_path(Call("matmul", "float32", (a.shape, b.shape))).path
     assert np.array_equal(run_path(path, "matmul", [a, b], np.empty((2, 2), np.float32)), a @ b)
+
+
+def test_a_deterministic_process_reads_no_profile(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "load", lambda: pytest.fail("the profile was read"))
+    monkeypatch.setenv("TENSOROPS_DETERMINISTIC", "1")
+    assert selection.reload_profile() is None
+
+
+def test_a_wrong_deterministic_setting_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENSOROPS_DETERMINISTIC", "maybe")
+    with pytest.raises(ValueError, match="TENSOROPS_DETERMINISTIC='maybe': it must be 0 or 1"):
+        selection.reload_profile()
+
+
+def test_the_table_forgets_what_a_variable_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENSOROPS_BACKEND", "numpy")
+    selection.reload_profile()
+    table.clear()
+    a = np.eye(3, dtype=np.float32)
+    assert (tensorops.matmul(a, a) == a).all()
+    with use_backend(None):
+        package = importlib.import_module("tensorops.backends")
+        monkeypatch.setattr(package, "run_path", lambda *_: pytest.fail("a backend's object ran"))
+        assert (tensorops.matmul(a, a) == a).all()
