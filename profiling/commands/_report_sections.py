@@ -375,9 +375,7 @@ def profile_section(saved: str | None, error: str | None) -> Section:
         The report's last line.
     """
     if saved is not None:
-        text = f"Written to {saved}"
-    elif error is not None:
-        text = f"NOT WRITTEN: {error}"
-    else:
-        text = "Not written, as asked."
-    return Section("6. Profile", (text,))
+        # Alone on its line, so that it can be copied whatever its length.
+        return Section("6. The profile was written to", (saved,))
+    text = "Not written, as asked." if error is None else f"NOT WRITTEN: {error}"
+    return Section("6. The profile", (text,))

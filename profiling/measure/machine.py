@@ -25,7 +25,7 @@ FORCING = (
 )
 """Variables that make a rival run other kernels than the ones it would choose for this processor."""
 
-OWN_FORCING = ("TENSOROPS_ISA", "TENSOROPS_DETERMINISTIC")
+OWN_FORCING = ("TENSOROPS_ISA",)
 """Variables that make this library run other kernels than the ones it would choose."""
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -86,7 +86,11 @@ class Worker:
             env=environment,
             text=True,
         )
-        self.versions: dict[str, str] = self._receive()["versions"]
+        try:
+            self.versions: dict[str, str] = self._receive()["versions"]
+        except BaseException:
+            self.close()
+            raise
         self._stop()
 
     def __enter__(self) -> Worker:
@@ -136,16 +140,20 @@ class Worker:
         """End the process, which may be stopped."""
         if self._process.poll() is None:
             self._continue()
-            if self._process.stdin:
-                self._process.stdin.close()
+            self._close_streams()
             try:
                 self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._close_streams()
+
+    def _close_streams(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
-                stream.close()
+                # A request that nobody will read any more is of no use.
+                with suppress(BrokenPipeError):
+                    stream.close()
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._continue()

@@ -46,9 +46,14 @@ class TextReporter:
                 if isinstance(block, Table):
                     body = table_lines(block, inner)
                 else:
-                    body = textwrap.wrap(block, min(inner, LONGEST_PARAGRAPH_LINE))
+                    body = _paragraph(block, min(inner, LONGEST_PARAGRAPH_LINE))
                 after_table = number > 0 and isinstance(section.blocks[number - 1], Table)
                 if isinstance(block, Table) and number > 0 and after_table:
                     lines.append("")
                 lines += [INDENT + line for line in body]
         return "\n".join(lines)
+
+
+def _paragraph(text: str, width: int) -> list[str]:
+    # A path is never broken: it is there to be copied.
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
