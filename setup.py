@@ -43,6 +43,7 @@ COMMON_FLAGS = [
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fvisibility=hidden",
+    "-Wno-unknown-warning-option",
     "-Wno-unused-function",
     "-Wno-maybe-uninitialized",
     "-Wno-psabi",
