@@ -191,8 +191,9 @@ def _plain_name(name: str) -> str:
 
 def _why_not_added(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", repr(function))
-    if why_untraceable() and not inspect.isfunction(function):
-        return str(why_untraceable())
     if not hasattr(function, "__code__"):
         return f"{name} cannot be traced: it is not a Python function, nor compiled with line tracing"
+    reason = why_untraceable()
+    if reason is not None and not inspect.isfunction(function):
+        return reason
     return f"{name} cannot be traced: its source {function.__code__.co_filename} was not found"

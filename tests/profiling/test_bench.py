@@ -54,6 +54,7 @@ def test_a_quick_bench_measures_verifies_and_keeps_the_samples(tmp_path, capsys)
 
 def test_the_best_rival_counts_and_the_worst_case_comes_first(monkeypatch, capsys):
     monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 2e-6, "numpy": 3e-6, "torch": 1e-6}))
+    monkeypatch.setattr(type(bench.LIBRARIES["torch"]), "unavailable", lambda self: None)
     assert main(["bench", "matmul", "--quick", "--threads", "1", "--rivals", "numpy", "torch"]) == 0
     text = capsys.readouterr().out
     assert "0.50 to 0.50  below 0.9" in text

@@ -125,6 +125,7 @@ def test_missing_twins_are_told(short, monkeypatch, capsys):
     def missing(target):
         raise ImportError("No module named 'tensorops._traced.ladder'")
 
+    monkeypatch.setattr(report, "why_untraceable", lambda: None)
     monkeypatch.setattr(report, "traced_functions", missing)
     assert run_report("--no-save") == 0
     assert "Not counted: No module named 'tensorops._traced.ladder'." in " ".join(
