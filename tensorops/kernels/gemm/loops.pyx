@@ -10,7 +10,7 @@ References: Goto, van de Geijn, ACM TOMS 34(3), 2008; Van Zee, van de Geijn, ACM
 
 from libc.string cimport memcpy, memset
 
-from tensorops.kernels.gemm.kernels cimport Kernels
+from tensorops.kernels.gemm.kernels cimport Kernels, pack_t
 from tensorops.kernels.gemm.plan cimport (
     KIND_BLOCKS, KIND_DOTS, KIND_NOTHING, KIND_THIN, KIND_TILE, KIND_ZERO, Plan, Product, divided,
 )
@@ -66,8 +66,24 @@ cdef void inner_loops(
 
 
 cdef enum:
-    # Rows of B that are packed side by side.
-    PACK_ROWS = 8
+    # Contiguous lines that are packed side by side.
+    PACK_LINES = 8
+
+
+cdef inline void pack_strips(
+    pack_t pack, Py_ssize_t tile, Py_ssize_t size, Py_ssize_t width, Py_ssize_t k,
+    const char *source, Py_ssize_t ws, Py_ssize_t ks, char *target,
+) noexcept nogil:
+    """Pack `width` rows of A or columns of B into strips of `tile`."""
+    cdef Py_ssize_t strip, depth
+    # Lines that run across the strips are read a few at a time, as the prefetchers like it.
+    cdef Py_ssize_t step = PACK_LINES if ws == 1 else k
+    for depth from 0 <= depth < k by step:
+        for strip from 0 <= strip < width by tile:
+            pack(
+                min(tile, width - strip), min(step, k - depth), source + (strip * ws + depth * ks) * size,
+                ws, ks, target + (strip * k + depth * tile) * size,
+            )
 
 
 cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
@@ -79,7 +95,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
     cdef Py_ssize_t nr = kernels.nr
     cdef char *panel = work
     cdef char *block = work + plan.panel_bytes
-    cdef Py_ssize_t jc, pc, ic, mc, nc, kc, strip, depth, step
+    cdef Py_ssize_t jc, pc, ic, mc, nc, kc, strip
     cdef const char *a
     cdef const char *b
     cdef const char *ragged
@@ -94,15 +110,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
             b = p.b + (pc * p.rs_b + jc * p.cs_b) * size
             ragged = NULL
             if plan.pack_b:
-                step = PACK_ROWS if p.cs_b == 1 else kc
-                # Contiguous rows are read a few at a time across the panel, as the prefetchers like it.
-                for depth from 0 <= depth < kc by step:
-                    for strip from 0 <= strip < nc by nr:
-                        kernels.pack_b(
-                            min(nr, nc - strip), min(step, kc - depth),
-                            b + (depth * p.rs_b + strip * p.cs_b) * size, p.cs_b, p.rs_b,
-                            panel + (strip * kc + depth * nr) * size,
-                        )
+                pack_strips(kernels.pack_b, nr, size, nc, kc, b, p.cs_b, p.rs_b, panel)
                 b = panel
             elif nc % kernels.lanes:
                 strip = nc // nr * nr
@@ -113,11 +121,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
                 mc = min(plan.mc, p.m - ic)
                 a = p.a + (ic * p.rs_a + pc * p.cs_a) * size
                 if plan.pack_a:
-                    for strip from 0 <= strip < mc by mr:
-                        kernels.pack_a(
-                            min(mr, mc - strip), kc, a + strip * p.rs_a * size, p.rs_a, p.cs_a,
-                            block + strip * kc * size,
-                        )
+                    pack_strips(kernels.pack_a, mr, size, mc, kc, a, p.rs_a, p.cs_a, block)
                     a = block
                 inner_loops(
                     plan, mc, nc, kc, a, b, ragged, p.c + (ic * p.rs_c + jc * p.cs_c) * size, accumulate

@@ -17,9 +17,15 @@ cdef enum:
     # Depth up to which a product is an update of C by outer products.
     THIN_K = 1
     THIN_COLUMNS = 64
-    # Packing B pays once so many tiles of rows read it; packing A once so many strips read that.
-    PACK_B_TILES = 8
-    PACK_A_STRIPS = 4
+    # Packing B pays once more tiles of rows than this read it, unless it is so small as to stay in L1.
+    PACK_B_TILES = 4
+    PACK_B_BYTES = 40 << 10
+    # Packing A pays once more strips than this read it: late where its rows are contiguous, soon where
+    # its columns start at addresses that compete for the same lines of the cache.
+    PACK_A_STRIPS_OF_ROWS = 32
+    PACK_A_STRIPS = 8
+    PACK_A_STRIPS_COLLIDING = 2
+    COLLIDING_BYTES = 1024
     PAGE = 4096
 
 
@@ -84,11 +90,19 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
     cdef const Kernels *kernels = plan.family.kernels
     cdef const Product *p = &plan.product
     cdef Py_ssize_t size = kernels.itemsize
+    cdef Py_ssize_t strips
     plan.pack_b = packing == PACK_ALWAYS or p.cs_b != 1
     plan.pack_a = packing == PACK_ALWAYS
     if packing == PACK_AUTO:
-        plan.pack_b = plan.pack_b or p.m > PACK_B_TILES * kernels.mr
-        plan.pack_a = p.n > PACK_A_STRIPS * kernels.nr
+        if p.m > PACK_B_TILES * kernels.mr and p.k * p.n * size > PACK_B_BYTES:
+            plan.pack_b = True
+        if p.cs_a == 1:
+            strips = PACK_A_STRIPS_OF_ROWS
+        elif p.cs_a * size % COLLIDING_BYTES == 0:
+            strips = PACK_A_STRIPS_COLLIDING
+        else:
+            strips = PACK_A_STRIPS
+        plan.pack_a = p.n > strips * kernels.nr
     if not plan.pack_a and not plan.pack_b and p.k <= plan.family.kc:
         if p.m <= kernels.mr and p.n <= kernels.nr and p.n % kernels.lanes == 0:
             plan.kind = KIND_TILE
