@@ -146,10 +146,12 @@ def extensions() -> list[Extension]:
         name = source.removesuffix(".pyx").replace("/", ".")
         plain.append(extension(name, source, flags=openmp if source == OPENMP_USER else ()))
         if source in TRACED:
-            twin = f"tensorops._traced.{path.stem}"
-            traced.append(extension(twin, source, macros=[("CYTHON_TRACE_NOGIL", "1")]))
+            traced.append((f"tensorops._traced.{path.stem}", source))
     built += translate(plain, build / "plain")
-    built += translate(traced, build / "traced", linetrace=True)
+    # cythonize() remembers a source's macros from one call to the next: below it gets none to remember.
+    for name, source in traced:
+        (translated,) = translate([Extension(name, [source])], build / "traced", linetrace=True)
+        built.append(extension(name, translated.sources[0], macros=[("CYTHON_TRACE_NOGIL", "1")]))
     for row in table.buildable_rows():
         macros = [
             ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),
@@ -161,7 +163,6 @@ def extensions() -> list[Extension]:
             ("CYTHON_INLINE", "inline __attribute__((always_inline, unused))"),
         ]
         depends = sorted(path.as_posix() for path in Path(row.source).parent.glob("*.px[id]"))
-        # cythonize() remembers a source's macros from one call to the next: it gets none to remember.
         (translated,) = translate([Extension(row.module, [row.source])], build / row.name)
         built.append(
             extension(row.module, translated.sources[0], flags=row.cflags, macros=macros, depends=depends)

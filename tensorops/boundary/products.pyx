@@ -7,7 +7,7 @@ import numpy
 from tensorops.dispatch.selection import active_backend
 
 from tensorops.dispatch cimport table
-from tensorops.dispatch.table cimport PATH_PACKED, PATH_SMALL
+from tensorops.dispatch.table cimport PATH_NUMPY, PATH_PACKED, PATH_SMALL
 from tensorops.kernels.gemm cimport family as kernel_family
 from tensorops.kernels.gemm.batched cimport MAX_BATCH_DIMS, Stack, count_of, fold, multiply_stack
 from tensorops.kernels.gemm.family cimport Family, family_of, prepare
@@ -188,6 +188,8 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
         np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
         3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b), threads,
     )
+    if path == PATH_NUMPY:
+        return numpy_matmul(a, b, c)
     if path > PATH_PACKED:
         return None
     family = family_of(np.PyArray_ITEMSIZE(a))
@@ -344,7 +346,9 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
             <int> size, product.m, product.k, product.n, count_of(&stack),
             3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b), threads,
         )
-    if backend is not None or path > PATH_PACKED:
+    if backend is None and path == PATH_NUMPY:
+        numpy_matmul(a, b, c)
+    elif backend is not None or path > PATH_PACKED:
         by_backend(a, b, c, row, column, backend, path)
     else:
         family = family_of(<int> size)

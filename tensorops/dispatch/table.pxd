@@ -2,7 +2,7 @@ cdef enum Path:
     PATH_UNKNOWN = -1
     PATH_SMALL = 0       # "blocked/small"
     PATH_PACKED = 1      # "blocked/packed"
-    PATH_OTHERS = 2      # the first of those that run through their backend's Python object
+    PATH_NUMPY = 2       # "numpy"; every other path runs through its backend's Python object
 
 # True once a backend may have been asked for: then every call asks whether one is active.
 cdef bint override_possible

@@ -24,7 +24,7 @@ cdef bint override_possible = False
 cdef bint listening = False
 
 LAYOUTS = ("C", "F", "S")
-_paths = ["blocked/small", "blocked/packed"]
+_paths = ["blocked/small", "blocked/packed", "numpy"]
 
 
 cdef inline int class_of(Py_ssize_t size) noexcept nogil:

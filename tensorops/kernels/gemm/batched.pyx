@@ -152,7 +152,9 @@ cdef int describe(
     return 0
 
 
-def matmul_into(np.ndarray a, np.ndarray b, np.ndarray out, str pack="auto", int threads=0) -> None:
+def matmul_into(
+    np.ndarray a not None, np.ndarray b not None, np.ndarray out not None, str pack not None="auto", int threads=0,
+) -> None:
     """Compute ``out = a @ b`` for a stack of matrices with the packed kernels.
 
     Parameters

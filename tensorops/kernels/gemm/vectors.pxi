@@ -70,16 +70,17 @@ cdef inline void sweep(
         for i in range(rows):
             for j in range(vectors):
                 acc[i][j] = ZERO
-                if accumulate:
-                    acc[i][j] = (<unaligned_t *> (c + i * rs_c + column + j * LANES))[0]
         for p in range(depth):
             for j in range(vectors):
                 row[j] = (<unaligned_t *> (b + p * rs_b + column + j * LANES))[0]
             for i in range(rows):
                 for j in range(vectors):
                     acc[i][j] += row[j] * factors[i * THIN_DEPTH + p]
+        # Added last: partial sums keep the error of a long depth small.
         for i in range(rows):
             for j in range(vectors):
+                if accumulate:
+                    acc[i][j] += (<unaligned_t *> (c + i * rs_c + column + j * LANES))[0]
                 (<unaligned_t *> (c + i * rs_c + column + j * LANES))[0] = acc[i][j]
         column += vectors * LANES
     start[0] = column
@@ -100,10 +101,10 @@ cdef inline void sweep_all(
     sweep(rows, depth, 1, &start, stop, factors, b, rs_b, c, rs_c, accumulate)
     while start < stop:
         for i in range(rows):
-            total = c[i * rs_c + start] if accumulate else 0
+            total = 0
             for p in range(depth):
                 total += factors[i * THIN_DEPTH + p] * b[p * rs_b + start]
-            c[i * rs_c + start] = total
+            c[i * rs_c + start] = c[i * rs_c + start] + total if accumulate else total
         start += 1
 
 
