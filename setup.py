@@ -38,7 +38,6 @@ DIRECTIVES = {
     "show_performance_hints": False,
 }
 COMMON_FLAGS = [
-    "-O1" if DEBUG else "-O3",
     "-g1",
     "-ffp-contract=fast",
     "-fno-math-errno",
@@ -106,14 +105,14 @@ def openmp_flags() -> list[str]:
     return []
 
 
-def extension(name: str, source: str, *, flags=(), macros=(), depends=()) -> Extension:
+def extension(name: str, source: str, *, optimise="-O3", flags=(), macros=(), depends=()) -> Extension:
     """Return one module with the common flags and the NumPy headers."""
     return Extension(
         name,
         [source],
         include_dirs=[numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *macros],
-        extra_compile_args=[*COMMON_FLAGS, *flags],
+        extra_compile_args=["-O1" if DEBUG else optimise, *COMMON_FLAGS, *flags],
         extra_link_args=[flag for flag in flags if flag == "-fopenmp"],
         depends=list(depends),
     )
@@ -144,14 +143,23 @@ def extensions() -> list[Extension]:
         if source in row_sources:
             continue
         name = source.removesuffix(".pyx").replace("/", ".")
-        plain.append(extension(name, source, flags=openmp if source == OPENMP_USER else ()))
+        plain.append(
+            extension(
+                name,
+                source,
+                # Modules without loops over data gain nothing from more than -O2 but time to build.
+                optimise="-O3" if name.startswith("tensorops.kernels.") else "-O2",
+                flags=openmp if source == OPENMP_USER else (),
+            )
+        )
         if source in TRACED:
             traced.append((f"tensorops._traced.{path.stem}", source))
     built += translate(plain, build / "plain")
     # cythonize() remembers a source's macros from one call to the next: below it gets none to remember.
     for name, source in traced:
         (translated,) = translate([Extension(name, [source])], build / "traced", linetrace=True)
-        built.append(extension(name, translated.sources[0], macros=[("CYTHON_TRACE_NOGIL", "1")]))
+        macros = [("CYTHON_TRACE_NOGIL", "1")]
+        built.append(extension(name, translated.sources[0], optimise="-O1", macros=macros))
     for row in table.buildable_rows():
         macros = [
             ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),

@@ -153,7 +153,8 @@ cdef int describe(
 
 
 def matmul_into(
-    np.ndarray a not None, np.ndarray b not None, np.ndarray out not None, str pack not None="auto", int threads=0,
+    np.ndarray a not None, np.ndarray b not None, np.ndarray out not None,
+    str pack not None="auto", int threads=0,
 ) -> None:
     """Compute ``out = a @ b`` for a stack of matrices with the packed kernels.
 

@@ -62,39 +62,36 @@ cdef inline void tile_of_rows(
         tile(1, vectors, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
 
 
-cdef inline void tile_of_columns(
-    Py_ssize_t k, const real_t *a, const Py_ssize_t rs_a, const Py_ssize_t cs_a,
-    const real_t *b, const Py_ssize_t rs_b,
-    real_t *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+cdef void tile_strided(
+    Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const void *b, Py_ssize_t rs_b,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
 ) noexcept nogil:
     # As few vectors as n needs.
+    cdef const real_t *left = <const real_t *> a
+    cdef const real_t *right = <const real_t *> b
+    cdef real_t *out = <real_t *> c
     if NR_VECTORS > 1 and n <= LANES:
-        tile_of_rows(m, 1, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        tile_of_rows(m, 1, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     elif NR_VECTORS > 2 and n <= 2 * LANES:
-        tile_of_rows(m, 2, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        tile_of_rows(m, 2, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     elif NR_VECTORS > 3 and n <= 3 * LANES:
-        tile_of_rows(m, 3, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        tile_of_rows(m, 3, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     else:
-        tile_of_rows(m, NR_VECTORS, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        tile_of_rows(m, NR_VECTORS, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
 
 
 cdef void tile_packed(
     Py_ssize_t k, const void *a, const void *b,
     void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
 ) noexcept nogil:
-    tile_of_columns(
-        k, <const real_t *> a, 1, MR, <const real_t *> b, NR, <real_t *> c, rs_c, cs_c, m, n, accumulate
-    )
-
-
-cdef void tile_strided(
-    Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const void *b, Py_ssize_t rs_b,
-    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
-) noexcept nogil:
-    tile_of_columns(
-        k, <const real_t *> a, rs_a, cs_a, <const real_t *> b, rs_b,
-        <real_t *> c, rs_c, cs_c, m, n, accumulate,
-    )
+    # Panels have constant strides, worth a tile of their own where it is whole.
+    if m == MR and n > NR - LANES:
+        tile(
+            MR, NR_VECTORS, k, <const real_t *> a, 1, MR, <const real_t *> b, NR,
+            <real_t *> c, rs_c, cs_c, n, accumulate,
+        )
+    else:
+        tile_strided(k, a, 1, MR, b, NR, c, rs_c, cs_c, m, n, accumulate)
 
 
 cdef Kernels table
