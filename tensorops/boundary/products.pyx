@@ -360,7 +360,7 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
         if status:
             no_memory(a, b)
     if out is None:
-        return np.PyArray_Return(c) if dims == 0 else c
+        return c[()] if dims == 0 else c
     if c is not out:
         numpy.copyto(out, c)
     return out

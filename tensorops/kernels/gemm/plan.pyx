@@ -63,26 +63,43 @@ cdef inline Kind special_kind(const Family *family, const Product *p) noexcept n
     return KIND_BLOCKS
 
 
-cdef void make_grid(Plan *plan, int threads) noexcept nogil:
-    """Choose how many parts the rows and the columns of C are cut into."""
-    cdef Py_ssize_t row_tiles = divided(plan.product.m, plan.family.kernels.mr, 1)
-    cdef Py_ssize_t column_tiles = divided(plan.product.n, plan.family.kernels.nr, 1)
+cdef inline Py_ssize_t strips_before_packing(const Family *family, const Product *p) noexcept nogil:
+    """Return how many strips of B must read A for its packing to pay."""
+    if p.cs_a == 1:
+        return PACK_A_STRIPS_OF_ROWS
+    if p.cs_a * family.kernels.itemsize % COLLIDING_BYTES == 0:
+        return PACK_A_STRIPS_COLLIDING
+    return PACK_A_STRIPS
+
+
+cdef void make_grid(Plan *plan, Packing packing, int threads) noexcept nogil:
+    """Choose into how many parts the rows and the columns of C are cut, and whether A is packed."""
+    cdef const Product *p = &plan.product
+    cdef Py_ssize_t row_tiles = divided(p.m, plan.family.kernels.mr, 1)
+    cdef Py_ssize_t column_tiles = divided(p.n, plan.family.kernels.nr, 1)
+    cdef Py_ssize_t strips = strips_before_packing(plan.family, p)
     cdef Py_ssize_t height, width
     cdef int rows, columns
+    cdef bint pack_a
     cdef double cost
     cdef double lowest = -1
-    plan.grid_m = 1
-    plan.grid_n = 1
     for rows in range(1, threads + 1):
         columns = threads // rows
         height = divided(row_tiles, rows, 1)
         width = divided(column_tiles, columns, 1)
-        # The largest part decides; each part also packs its own rows of A and columns of B.
-        cost = <double> height * width + 0.25 * (height + width)
+        pack_a = packing == PACK_ALWAYS or (packing == PACK_AUTO and width > strips)
+        # In tiles: the largest part decides, and each part packs its own rows of A and columns of B.
+        # A strip of B takes about as long to pack as a tile to compute, a narrower one of A less.
+        cost = <double> height * width
+        if plan.pack_b:
+            cost += width
+        cost += (0.4 if pack_a else 0.05) * height
         if lowest < 0 or cost < lowest:
             lowest = cost
             plan.grid_m = rows
             plan.grid_n = columns
+            plan.pack_a = pack_a
+    plan.threads = plan.grid_m * plan.grid_n
 
 
 cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
@@ -90,26 +107,15 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
     cdef const Kernels *kernels = plan.family.kernels
     cdef const Product *p = &plan.product
     cdef Py_ssize_t size = kernels.itemsize
-    cdef Py_ssize_t strips
     plan.pack_b = packing == PACK_ALWAYS or p.cs_b != 1
-    plan.pack_a = packing == PACK_ALWAYS
-    if packing == PACK_AUTO:
-        if p.m > PACK_B_TILES * kernels.mr and p.k * p.n * size > PACK_B_BYTES:
-            plan.pack_b = True
-        if p.cs_a == 1:
-            strips = PACK_A_STRIPS_OF_ROWS
-        elif p.cs_a * size % COLLIDING_BYTES == 0:
-            strips = PACK_A_STRIPS_COLLIDING
-        else:
-            strips = PACK_A_STRIPS
-        plan.pack_a = p.n > strips * kernels.nr
+    if packing == PACK_AUTO and p.m > PACK_B_TILES * kernels.mr and p.k * p.n * size > PACK_B_BYTES:
+        plan.pack_b = True
+    make_grid(plan, packing, plan.threads)
     if not plan.pack_a and not plan.pack_b and p.k <= plan.family.kc:
         if p.m <= kernels.mr and p.n <= kernels.nr and p.n % kernels.lanes == 0:
             plan.kind = KIND_TILE
             plan.threads = 1
             return
-    make_grid(plan, plan.threads)
-    plan.threads = plan.grid_m * plan.grid_n
     plan.kc = block_of(p.k, plan.family.kc, 1)
     plan.mc = block_of(divided(p.m, plan.grid_m, 1), plan.family.mc, kernels.mr)
     plan.nc = block_of(
