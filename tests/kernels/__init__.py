@@ -1,0 +1,1 @@
+"""Tests of the kernels, from the build table: what they compute, where they write, which of them ran."""
