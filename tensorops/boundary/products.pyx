@@ -211,29 +211,31 @@ cdef int no_memory(a, b) except -1:
     raise MemoryError(f"matmul: no work memory for operands of shapes {a.shape} and {b.shape}")
 
 
+cdef bint answers_for_itself(object operand):
+    """Tell whether NumPy lets the operand's type decide what a ufunc does or returns."""
+    kind = type(operand)
+    return hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_wrap__")
+
+
 cdef object general(object a, object b, object out, object backend):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef int dtype
-    if isinstance(out, tuple):
-        if len(out) != 1:
-            raise ValueError(f"matmul: out must be one array, or a tuple of one, not of {len(out)}")
-        out = out[0]
-    if not np.PyArray_CheckExact(a):
-        if hasattr(type(a), "__array_ufunc__"):
-            return numpy_matmul(a, b, out=out)
-        a = numpy.asarray(a)
-    if not np.PyArray_CheckExact(b):
-        if hasattr(type(b), "__array_ufunc__"):
-            return numpy_matmul(a, b, out=out)
-        b = numpy.asarray(b)
-    if out is not None and not np.PyArray_CheckExact(out):
-        if not isinstance(out, numpy.ndarray):
-            raise TypeError(f"matmul: out must be an ndarray, not {type(out).__name__}")
-        return numpy_matmul(a, b, out=out)
     if backend is not None:
         from tensorops.backends import get_backend
 
         get_backend(backend)
+    if isinstance(out, tuple) and len(out) == 1 and np.PyArray_CheckExact(out[0]):
+        out = out[0]
+    if out is not None and not np.PyArray_CheckExact(out):
+        return numpy_matmul(a, b, out=out)
+    if not np.PyArray_CheckExact(a):
+        if answers_for_itself(a):
+            return numpy_matmul(a, b, out=out)
+        a = numpy.asarray(a)
+    if not np.PyArray_CheckExact(b):
+        if answers_for_itself(b):
+            return numpy_matmul(a, b, out=out)
+        b = numpy.asarray(b)
     kinds = a.dtype.kind + b.dtype.kind
     if "f" not in kinds or not set(kinds) <= set("fiub"):
         return numpy_matmul(a, b, out=out)
@@ -302,8 +304,10 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
     c = None
     if out is not None:
         if np_shape(out) != expected:
-            if out.ndim > dims:
-                # NumPy also repeats the product over further leading dimensions of out.
+            if out.ndim >= dims - stack.dims and np_shape(out)[out.ndim - (dims - stack.dims):] == (
+                expected[stack.dims:]
+            ):
+                # Only the batch dimensions differ: NumPy repeats or squeezes some of them.
                 return numpy_matmul(a, b, out=out)
             raise ValueError(
                 f"matmul: out has shape {np_shape(out)}, but operands of shapes {np_shape(a)} and "
