@@ -11,7 +11,7 @@ import numpy as np
 from tensorops.kernels.gemm.family cimport Family, family_of, prepare
 from tensorops.kernels.gemm.loops cimport run_plan, run_serially
 from tensorops.kernels.gemm.plan cimport (
-    PACK_ALWAYS, PACK_AUTO, PACK_NEVER, THREAD_WORK, Packing, Plan, Product, make_plan,
+    KIND_NOTHING, PACK_ALWAYS, PACK_AUTO, PACK_NEVER, THREAD_WORK, Packing, Plan, Product, make_plan,
 )
 from tensorops.runtime.openmp cimport run_parallel, thread_limit
 from tensorops.runtime.workspace cimport borrow
@@ -104,6 +104,8 @@ cdef int multiply_stack(
     # Small products are shared out whole; a large one occupies all threads by itself.
     shared = share.count > 1 and (threads == 1 or (share.count >= threads and work < 16.0 * THREAD_WORK))
     make_plan(family, product, packing, 1 if shared else threads, &plan)
+    if plan.kind == KIND_NOTHING:
+        return 0
     share.product = product
     share.stack = stack
     share.plan = &plan

@@ -14,7 +14,9 @@ cdef inline void tile(
     cdef Py_ssize_t p
     cdef int i, j
     for i in range(rows):
+        # A row of the tile begins anywhere in a cache line, and may end in the next.
         prefetch(c + i * rs_c)
+        prefetch(c + i * rs_c + vectors * LANES - 1)
         for j in range(vectors):
             acc[i][j] = ZERO
     for p in range(k):
