@@ -45,7 +45,7 @@ def test_the_dictionary_says_what_is_in_use() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_kernel_is_the_selected_row_s(dtype: str) -> None:
     kernel = show_config("dict")["kernels"][dtype]
-    assert kernel["name"] == f"ukr_{cpu.selected_isa()}_{dtype}"
+    assert kernel["name"].endswith(f"_{cpu.selected_isa()}_{dtype}")
     assert kernel["name"] in {row.name for row in table.buildable_rows()}
     assert kernel["mc"] % kernel["mr"] == 0
     assert kernel["nc"] % kernel["nr"] == 0
@@ -58,7 +58,7 @@ def test_the_text_fits_a_terminal_and_names_all_of_it(
     assert show_config() is None
     text = capsys.readouterr().out
     assert cpu.model_name() in text
-    assert f"ukr_{cpu.selected_isa()}_float32" in text
+    assert f"_{cpu.selected_isa()}_float32" in text
     assert "none in use; it would be" in text
     assert re.search(r"^backend python\s+available$", text, re.MULTILINE)
     assert re.search(r"^TENSOROPS_NUM_THREAD\s+2 \(no such variable, ignored\)$", text, re.MULTILINE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 X86_64 = ("x86_64", "amd64", "AMD64")
 ARM_64 = ("aarch64", "arm64", "ARM64")
@@ -50,7 +51,7 @@ class KernelRow:
     @property
     def name(self) -> str:
         """Name of the kernel, as ``show_config()`` and the tests know it."""
-        return f"ukr_{self.isa}_{self.dtype}"
+        return f"{PurePosixPath(self.source).stem}_{self.isa}_{self.dtype}"
 
     @property
     def module(self) -> str:

@@ -205,7 +205,7 @@ def test_one_call_may_ask_for_a_backend() -> None:
     assert choice.path == "blocked/packed"
     assert choice.reason.startswith("backend='blocked' asks for backend 'blocked'; ")
     excluded = {item.path: item.excluded_reason for item in choice.candidates if item.excluded_reason}
-    assert set(excluded) == {"naive", "numpy", "python"}
+    assert {"naive", "numpy", "python"} <= set(excluded)
     assert set(excluded.values()) == {"not of backend 'blocked', which backend='blocked' asks for"}
 
 
