@@ -10,14 +10,15 @@ from profiling.collect.step import measure_step
 
 
 def grows():
-    kept = np.ones(4_000_000)
+    # More than the C library ever takes from memory that was freed before.
+    kept = np.ones(8_000_000)
     return kept.sum()
 
 
 def test_a_line_that_grows_the_process_is_found():
     found = {entry.line: entry for entry in resident_by_line(grows)}
     line = grows.__code__.co_firstlineno + 1
-    assert found[line].growth >= 24 * 2**20
+    assert found[line].growth >= 48 * 2**20
     assert found[line].hits == 1
     assert grows.__code__.co_firstlineno not in found
 
