@@ -9,8 +9,8 @@ from profiling.collect.memory import resident_by_line
 from profiling.collect.step import measure_step
 
 
+# More than the C library ever takes from memory that was freed before.
 def grows():
-    # More than the C library ever takes from memory that was freed before.
     kept = np.ones(8_000_000)
     return kept.sum()
 
