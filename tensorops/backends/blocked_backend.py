@@ -29,23 +29,7 @@ class BlockedBackend(ComputeBackend):
     variants = ("small", "packed")
 
     def supports(self, call: Call) -> str | None:
-        """Return why this backend cannot compute `call`, or None if it can.
-
-        Parameters
-        ----------
-        call : Call
-            The call in question.
-
-        Returns
-        -------
-        str or None
-            None for float32 and float64 products.
-
-        Examples
-        --------
-        >>> BlockedBackend().supports(Call("matmul", "float32", ((2, 2), (2, 2)))) is None
-        True
-        """
+        """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
         return only_float_matmul(call)
 
     def run(

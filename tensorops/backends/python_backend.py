@@ -56,54 +56,13 @@ class PythonBackend(ComputeBackend):
     name = "python"
 
     def supports(self, call: Call) -> str | None:
-        """Return why this backend cannot compute `call`, or None if it can.
-
-        Parameters
-        ----------
-        call : Call
-            The call in question.
-
-        Returns
-        -------
-        str or None
-            None for float32 and float64 products.
-
-        Examples
-        --------
-        >>> PythonBackend().supports(Call("matmul", "float32", ((2, 2), (2, 2)))) is None
-        True
-        """
+        """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
         return only_float_matmul(call)
 
     def run(
         self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
     ) -> Array:
-        """Compute a product into `out`, one matrix of the batch after the other.
-
-        Parameters
-        ----------
-        op : str
-            ``"matmul"``.
-        arrays : sequence of ndarray
-            The two operands, of shapes (..., M, K) and (..., K, N).
-        out : ndarray of shape (..., M, N)
-            The result.
-        variant : None
-            There are none.
-        **params : object
-            Ignored.
-
-        Returns
-        -------
-        ndarray
-            The object `out`.
-
-        Examples
-        --------
-        >>> PythonBackend().run("matmul", [np.eye(2), np.ones((2, 1))], np.empty((2, 1)))
-        array([[1.],
-               [1.]])
-        """
+        """Compute a product into `out`, one matrix of the batch after the other: see `ComputeBackend`."""
         a, b = arrays
         if a.shape[-1] == 0:
             # A list of no rows has no width to take the columns from.

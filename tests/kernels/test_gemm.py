@@ -155,3 +155,37 @@ def test_what_was_in_the_work_memory_does_not_leak(dtype: str, rng: np.random.Ge
 def test_the_tile_is_that_of_the_build_table(dtype: str) -> None:
     row = selected_row(dtype)
     assert family.tile_shape(dtype) == (row.mr, row.nr)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("layout", ["C", "F", "every other"])
+@pytest.mark.parametrize(
+    "dims",
+    [
+        (2, 3, 4),
+        (6, 9, 16),
+        (7, 9, 19),
+        (40, 30, 50),
+        (5, 20, 70),
+        (70, 3, 1),
+        (1, 3, 70),
+        (9, 1, 70),
+        (4, 0, 5),
+    ],
+    ids=str,
+)
+def test_a_product_can_be_added_to_what_is_there(
+    dtype: str, dims: matrix.Dims, layout: str, threads: int, rng: np.random.Generator
+) -> None:
+    m, k, n = dims
+    a, b = whole_numbers(rng, (m, k), dtype), whole_numbers(rng, (k, n), dtype)
+    before = whole_numbers(rng, (m, n), dtype)
+    for pack in PACKING:
+        out = {
+            "C": lambda: before.copy(),
+            "F": lambda: before.copy(order="F"),
+            "every other": lambda: np.repeat(np.repeat(before, 2, axis=0), 3, axis=1)[::2, ::3],
+        }[layout]()
+        with small_blocks(dtype):
+            matmul_into(a, b, out, pack, threads, accumulate=True)
+        assert np.array_equal(out, before + a.astype(int) @ b.astype(int))

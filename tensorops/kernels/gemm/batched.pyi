@@ -9,4 +9,5 @@ def matmul_into(
     out: NDArray[floating[Any]],
     pack: str = "auto",
     threads: int = 0,
+    accumulate: bool = False,
 ) -> None: ...

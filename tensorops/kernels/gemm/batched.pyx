@@ -144,7 +144,6 @@ cdef int describe(
     product.cs_b = b.strides[dims + 1] // size
     product.rs_c = c.strides[dims] // size
     product.cs_c = c.strides[dims + 1] // size
-    product.accumulate = False
     stack.dims = dims
     for d in range(dims):
         stack.shape[d] = c.shape[d]
@@ -156,9 +155,9 @@ cdef int describe(
 
 def matmul_into(
     np.ndarray a not None, np.ndarray b not None, np.ndarray out not None,
-    str pack not None="auto", int threads=0,
+    str pack not None="auto", int threads=0, bint accumulate=False,
 ) -> None:
-    """Compute ``out = a @ b`` for a stack of matrices with the packed kernels.
+    """Compute ``out = a @ b`` or ``out += a @ b`` for a stack of matrices with the packed kernels.
 
     Parameters
     ----------
@@ -167,12 +166,14 @@ def matmul_into(
     b : ndarray of shape (..., K, N), same dtype and batch dimensions
         Right operand, any strides.
     out : ndarray of shape (..., M, N), same dtype
-        Overwritten; must not overlap an operand.
+        The result; must not overlap an operand.
     pack : {"auto", "never", "always"}
         Whether panels of the operands are copied into the order the micro-kernel reads; "never"
         copies only what it cannot read in place.
     threads : int, default 0
         At most so many; 0 for as many as the library may use.
+    accumulate : bool, default False
+        Add the product to `out`, which is not read otherwise.
 
     Raises
     ------
@@ -220,6 +221,7 @@ def matmul_into(
     prepare()
     family = family_of(<int> a.itemsize)
     describe(a, b, out, &product, &stack)
+    product.accumulate = accumulate
     fold(&product, &stack)
     if threads < 1:
         threads = thread_limit()
