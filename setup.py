@@ -48,6 +48,7 @@ COMMON_FLAGS = [
     "-Wno-psabi",
 ]
 PACKAGES = ("tensorops", "profiling")
+TABLE = "tensorops/kernels/table.py"
 OPENMP_USER = "tensorops/runtime/openmp.pyx"
 # Modules whose lines line_profiler counts: built a second time, with tracing, under _traced/.
 TRACED = ("tensorops/kernels/ladder.pyx",)
@@ -55,7 +56,7 @@ TRACED = ("tensorops/kernels/ladder.pyx",)
 
 def load_table():
     """Load the build table by its path: the package cannot be imported before it is built."""
-    path = ROOT / "tensorops/kernels/table.py"
+    path = ROOT / TABLE
     spec = importlib.util.spec_from_file_location("tensorops_build_table", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -170,7 +171,8 @@ def extensions() -> list[Extension]:
             # Tiles become constants only where they are inlined.
             ("CYTHON_INLINE", "inline __attribute__((always_inline, unused))"),
         ]
-        depends = sorted(path.as_posix() for path in Path(row.source).parent.glob("*.px[id]"))
+        included = sorted(path.as_posix() for path in Path(row.source).parent.glob("*.px[id]"))
+        depends = [TABLE, *included]
         (translated,) = translate([Extension(row.module, [row.source])], build / row.name)
         built.append(
             extension(row.module, translated.sources[0], flags=row.cflags, macros=macros, depends=depends)
