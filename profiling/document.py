@@ -54,18 +54,174 @@ class Table:
                 raise ValueError(f"a row of {len(row)} cells under {len(self.columns)} columns: {row}")
 
 
-Block: TypeAlias = Table | str
+@dataclass(frozen=True, slots=True)
+class ListingLine:
+    """A line of a source listing.
+
+    Attributes
+    ----------
+    number : int
+        Line number in the file.
+    source : str
+        The line as it stands there, without its end.
+    cells : tuple of str
+        One per column of the listing; empty where nothing was measured on this line.
+    heat : float or None
+        From 0 (cold) to 1 (the hottest line); None where nothing was measured.
+    """
+
+    number: int
+    source: str
+    cells: tuple[str, ...] = ()
+    heat: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A part of a document: tables and paragraphs under a title.
+class Listing:
+    """The source of a function or a file, with measured columns beside it.
+
+    Attributes
+    ----------
+    title : str
+        What is listed, such as a function's name.
+    filename : str
+        Where it stands.
+    columns : tuple of Column
+        Heads of the cells, "left" or "right"; the line number and the source come by themselves.
+    lines : tuple of ListingLine
+        All lines of the function or file, in order. A page may hide those without cells.
+    note : str
+        What to know about the figures; may be empty.
+    """
+
+    title: str
+    filename: str
+    columns: tuple[Column, ...]
+    lines: tuple[ListingLine, ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the columns and the cells."""
+        for column in self.columns:
+            if column.kind not in ("left", "right"):
+                raise ValueError(
+                    f"column {column.title!r} is of kind {column.kind!r}; a listing takes left or right"
+                )
+        for line in self.lines:
+            if line.cells and len(line.cells) != len(self.columns):
+                raise ValueError(
+                    f"line {line.number} has {len(line.cells)} cells under {len(self.columns)} columns"
+                )
+            if line.heat is not None and not 0 <= line.heat <= 1:
+                raise ValueError(f"line {line.number} has heat {line.heat}; expected 0 to 1")
+
+    @property
+    def measured(self) -> tuple[ListingLine, ...]:
+        """The lines that have cells."""
+        return tuple(line for line in self.lines if line.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis of a figure.
+
+    Attributes
+    ----------
+    label : str
+        Quantity and unit.
+    log : bool
+        Logarithmic.
+    """
+
+    label: str
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values that are drawn in one colour.
+
+    Attributes
+    ----------
+    name : str
+        What the legend calls it; the row's name for a "strip". Not shown where it is empty.
+    kind : {"line", "points", "bars", "strip"}
+        "line" joins the points (x, y) and "points" does not. "bars" are horizontal: `labels` name them,
+        from the top, `x` are their lengths, and the bars of several series stand side by side. A
+        "strip" is one row of dots at `x`, with a mark at their median. Bars and strips have no `y`.
+    x, y : tuple of float
+        Values; one that is not finite, or not positive on a logarithmic axis, is left out and counted.
+    labels : tuple of str
+        One per value: beside the point, or in front of the bar. Empty, if there are none to show.
+    """
+
+    name: str
+    kind: Literal["line", "points", "bars", "strip"]
+    x: tuple[float, ...]
+    y: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that values and labels belong together."""
+        if self.kind in ("bars", "strip"):
+            if self.y:
+                raise ValueError(f"series {self.name!r}: {self.kind} have no y, got {len(self.y)} values")
+        elif len(self.x) != len(self.y):
+            raise ValueError(f"series {self.name!r}: {len(self.x)} values of x and {len(self.y)} of y")
+        wanted = (len(self.x),) if self.kind == "bars" else (0, len(self.x))
+        if len(self.labels) not in wanted:
+            raise ValueError(f"series {self.name!r}: {len(self.labels)} labels for {len(self.x)} values")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture: lines and points, or bars, or strips.
 
     Attributes
     ----------
     title : str
         One line.
-    blocks : tuple of Table or str
+    caption : str
+        What to see in it; may be empty.
+    x, y : Axis
+        Axes. Bars and strips run along `x`; on their `y` stand names, under its label.
+    series : tuple of Series
+        At least one. "line" and "points" go together; "bars" and "strip" stay among themselves.
+    name : str
+        Short name without spaces, unique in its document: ids in a page are made from it.
+    """
+
+    title: str
+    caption: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        """Check that the series can share the axes."""
+        kinds = {"curve" if series.kind in ("line", "points") else series.kind for series in self.series}
+        if len(kinds) != 1:
+            found = ", ".join(sorted(kinds)) or "none"
+            raise ValueError(
+                f"figure {self.name!r}: lines and points, or bars, or strips are expected, got {found}"
+            )
+        if "bars" in kinds and len({series.labels for series in self.series}) != 1:
+            raise ValueError(f"figure {self.name!r}: all series of bars need the same labels")
+
+
+Block: TypeAlias = Table | Listing | Figure | str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a document: tables, listings, figures and paragraphs under a title.
+
+    Attributes
+    ----------
+    title : str
+        One line.
+    blocks : tuple of Table, Listing, Figure or str
         A string is a paragraph.
     """
 
@@ -93,6 +249,12 @@ class Document:
     sections: tuple[Section, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = 0
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures of all sections, in reading order."""
+        blocks = (block for section in self.sections for block in section.blocks)
+        return tuple(block for block in blocks if isinstance(block, Figure))
 
 
 def time_text(seconds: float) -> str:

@@ -1,23 +1,55 @@
-"""Lay a table out in a page of a given width, in plain text."""
+"""Lay a table out in a page of a given width, as lines of plain text with styles."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from ..document import Cell, Column, Table
+from ._printable import printable
+
+Paint: TypeAlias = Callable[[str, str], str]
+"""From text and the name of a style to text with escape codes."""
 
 GAP = "  "
+NARROWEST_TEXT = 12
 NARROWEST_WRAP = 24
 NARROWEST_BAR = 10
 WIDEST_BAR = 24
 
 
-def table_lines(table: Table, width: int) -> list[str]:
+def plain(text: str, style: str) -> str:
+    """Return the text as it is: the paint of a page without colour.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    style : str
+        Not used.
+
+    Returns
+    -------
+    str
+        The same text.
+
+    Examples
+    --------
+    >>> plain("x", "hot")
+    'x'
+    """
+    return text
+
+
+def table_lines(
+    table: Table, width: int, paint: Paint = plain, row_styles: Sequence[str] | None = None
+) -> list[str]:
     r"""Return the lines of a table.
 
-    Optional columns are left out until the rest fits; bars take what room is left; a wrapping
-    column is broken into lines. A table that does not fit even so is wider than asked: numbers are
-    never cut.
+    What does not fit is given way in this order: heads are broken into words, optional columns are
+    left out, texts are broken into lines. Wrapping columns and bars take what room is left. A table
+    that does not fit even so is wider than asked: numbers are never cut.
 
     Parameters
     ----------
@@ -25,6 +57,10 @@ def table_lines(table: Table, width: int) -> list[str]:
         What to lay out.
     width : int
         Characters of a line.
+    paint : callable
+        Adds colour; without it the page is plain. It changes no character.
+    row_styles : sequence of str, optional
+        A style for each row; none by default.
 
     Returns
     -------
@@ -39,65 +75,97 @@ def table_lines(table: Table, width: int) -> list[str]:
     naive    1 s
     numpy  20 ms
     """
-    kept = _fitting(table, width)
+    rows = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows]
+    kept = _fitting(table.columns, rows, width)
     columns = [table.columns[index] for index in kept]
-    rows = [[row[index] for index in kept] for row in table.rows]
-    widths = [_least(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
-    spare = width - _total(widths)
-    for place, column in enumerate(columns):
-        wanted = 0
-        if column.kind == "wrap":
-            wanted = max([len(str(row[place])) for row in rows], default=0)
-        elif column.kind == "bar":
-            wanted = WIDEST_BAR
-        extra = max(0, min(spare, wanted - widths[place]))
-        widths[place] += extra
-        spare -= extra
-    lines = _row_lines(columns, [column.title for column in columns], widths, head=True)
-    for row in rows:
-        lines += _row_lines(columns, row, widths)
+    rows = [[row[index] for index in kept] for row in rows]
+    widths = _widths(columns, rows, width)
+    lines = _row_lines(columns, [column.title for column in columns], widths, paint, "head")
+    styles = row_styles or [""] * len(rows)
+    for row, style in zip(rows, styles, strict=True):
+        lines += _row_lines(columns, row, widths, paint, style)
+    if not rows:
+        lines.append("(no rows)")
     return lines
 
 
-def _fitting(table: Table, width: int) -> list[int]:
-    kept = list(range(len(table.columns)))
+def _fitting(columns: Sequence[Column], rows: list[list[Cell]], width: int) -> list[int]:
+    kept = list(range(len(columns)))
     while True:
-        widths = [_least(table.columns[index], [row[index] for row in table.rows]) for index in kept]
-        droppable = [index for index in kept if table.columns[index].optional]
-        if _total(widths) <= width or not droppable:
+        least = [_least(columns[index], [row[index] for row in rows]) for index in kept]
+        droppable = [index for index in kept if columns[index].optional]
+        if _total(least) <= width or not droppable:
             return kept
-        kept.remove(max(droppable, key=lambda index: table.columns[index].optional))
+        kept.remove(max(droppable, key=lambda index: columns[index].optional))
+
+
+def _widths(columns: list[Column], rows: list[list[Cell]], width: int) -> list[int]:
+    cells = [[row[place] for row in rows] for place in range(len(columns))]
+    widths = [_least(column, cells[place]) for place, column in enumerate(columns)]
+    breakable = [place for place, column in enumerate(columns) if column.kind in ("left", "wrap")]
+    while _total(widths) > width:
+        widest = max(breakable, key=lambda place: widths[place], default=None)
+        if widest is None or widths[widest] <= NARROWEST_TEXT:
+            return widths
+        widths[widest] -= 1
+    spare = width - _total(widths)
+    # Whole heads come first: texts and bars would take all there is.
+    for kinds in (("left", "right"), ("wrap", "bar")):
+        for place, column in enumerate(columns):
+            if column.kind in kinds:
+                extra = max(0, min(spare, _wanted(column, cells[place]) - widths[place]))
+                widths[place] += extra
+                spare -= extra
+    return widths
 
 
 def _least(column: Column, cells: list[Cell]) -> int:
+    head = max(map(len, column.title.split()), default=0)
     if column.kind == "bar":
-        return max(NARROWEST_BAR, len(column.title))
+        return max(NARROWEST_BAR, head)
     longest = max((len(str(cell)) for cell in cells), default=0)
     if column.kind == "wrap":
         longest = min(longest, NARROWEST_WRAP)
-    return max(longest, len(column.title))
+    return max(longest, head)
+
+
+def _wanted(column: Column, cells: list[Cell]) -> int:
+    if column.kind == "bar":
+        return max(WIDEST_BAR, len(column.title))
+    return max(len(column.title), *(len(str(cell)) for cell in cells), 0)
 
 
 def _total(widths: list[int]) -> int:
     return sum(widths) + len(GAP) * max(0, len(widths) - 1)
 
 
-def _row_lines(columns: list[Column], row: list[Cell], widths: list[int], head: bool = False) -> list[str]:
+def _row_lines(
+    columns: list[Column], row: Sequence[Cell], widths: list[int], paint: Paint, style: str
+) -> list[str]:
+    head = style == "head"
     cells: list[list[str]] = []
     for column, cell, width in zip(columns, row, widths, strict=True):
         if column.kind == "bar" and not head:
             cells.append([_bar(float(cell), width)])
-        elif column.kind == "wrap":
-            cells.append(textwrap.wrap(str(cell), width) or [""])
-        else:
+        elif column.kind == "right" and not head:
             cells.append([str(cell)])
+        else:
+            cells.append(textwrap.wrap(str(cell), width, break_on_hyphens=False) or [""])
+    height = max(map(len, cells))
     lines = []
-    for number in range(max(len(cell) for cell in cells)):
+    for number in range(height):
         parts = []
         for column, broken, width in zip(columns, cells, widths, strict=True):
-            text = broken[number] if number < len(broken) else ""
+            # Heads of several lines stand on the table: their last lines are level.
+            place = number - (height - len(broken)) if head else number
+            text = broken[place] if 0 <= place < len(broken) else ""
             parts.append(text.rjust(width) if column.kind == "right" else text.ljust(width))
-        lines.append(GAP.join(parts).rstrip())
+        while parts and not parts[-1].strip():
+            parts.pop()
+        if parts:
+            parts[-1] = parts[-1].rstrip()
+        styles = ["bar" if column.kind == "bar" and not style else style for column in columns]
+        lines.append(GAP.join(map(paint, parts, styles)))
     return lines
 
 
