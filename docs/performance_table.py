@@ -1,7 +1,7 @@
-"""Write a benchmark's figures into ``performance.rst``: ``python docs/performance_table.py FILE.json``.
+"""Write benchmarks' figures into ``performance.rst``: ``python docs/performance_table.py FILE.json ...``.
 
-FILE is what ``python benchmarks/matmul.py --json FILE`` wrote. A quick look or a check is refused: its
-figures are not for publication.
+Each FILE is what ``python benchmarks/matmul.py --json FILE`` wrote, such as one for each dtype. A quick
+look or a check is refused: its figures are not for publication.
 """
 
 from __future__ import annotations
@@ -25,24 +25,43 @@ BEGIN = ".. benchmark results begin\n"
 END = ".. benchmark results end\n"
 
 
-def render(bench: Mapping[str, Any]) -> str:
-    """Return the figures of a benchmark as reStructuredText.
+def render(benches: Sequence[Mapping[str, Any]]) -> str:
+    """Return the figures of benchmarks as reStructuredText.
 
     Parameters
     ----------
-    bench : mapping
-        What ``bench --json`` wrote.
+    benches : sequence of mapping
+        What ``bench --json`` wrote; at least one.
 
     Returns
     -------
     str
-        The machine, one table of the groups, and one of the cases of each group.
+        The machine of each, one table of the groups, and one of the cases of each group.
 
     Raises
     ------
     ValueError
         For another kind of file or another schema, and for figures that are not for publication.
     """
+    runs = [_checked_run(bench) for bench in benches]
+    parts = list(dict.fromkeys(text for run in runs for text in _origin(run)))
+    rows = [row for bench, run in zip(benches, runs, strict=True) for row in _groups(bench, run)]
+    parts.append(_table(("Group", "Dtype", "Threads", "Geometric mean", "Interval", "Worst case"), rows))
+    for bench, run in zip(benches, runs, strict=True):
+        measured = {(entry.case.group, entry.threads, entry.case.name): entry for entry in run.measurements}
+        for group in bench["summary"]:
+            title = f"{_title(bench, group)}, {_dtypes(run)}, {_threads(group['threads'])}"
+            parts.append(f"{title}\n{'-' * len(title)}")
+            cases = [
+                _case_row(measured[group["group"], group["threads"], name], verdict)
+                for name, verdict in group["cases"].items()
+            ]
+            head = ("Case", "Ours", "GFLOP/s", "Best rival", "Its time", "Ratio", "Interval")
+            parts.append(_table(head, cases))
+    return "\n\n".join(parts) + "\n"
+
+
+def _checked_run(bench: Mapping[str, Any]) -> Run:
     if bench.get("kind") != "bench" or bench.get("schema") != SCHEMA:
         found = f"kind {bench.get('kind')!r}, schema {bench.get('schema')!r}"
         raise ValueError(f"expected a benchmark of schema {SCHEMA}, got {found}")
@@ -56,25 +75,20 @@ def render(bench: Mapping[str, Any]) -> str:
     }
     if wrong:
         raise ValueError(f"results were wrong, so their times mean nothing: {'; '.join(sorted(wrong))}")
+    return run
+
+
+def _origin(run: Run) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in run.machine["versions"].items())
-    parts = [
-        f"{one_line(run.machine)}.",
-        f"Versions: {versions}. Launches pooled: {run.settings['launches']}.",
-    ]
-    parts.append(_table(("Group", "Threads", "Geometric mean", "Interval", "Worst case"), _groups(bench)))
-    measured = {(entry.case.group, entry.threads, entry.case.name): entry for entry in run.measurements}
-    for group in bench["summary"]:
-        title = f"{_title(bench, group)}, {_threads(group['threads'])}"
-        parts.append(f"{title}\n{'-' * len(title)}")
-        rows = [
-            _case_row(measured[group["group"], group["threads"], name], verdict)
-            for name, verdict in group["cases"].items()
-        ]
-        parts.append(_table(("Case", "Ours", "GFLOP/s", "Best rival", "Its time", "Ratio", "Interval"), rows))
-    return "\n\n".join(parts) + "\n"
+    pooled = f"Versions: {versions}. Launches pooled: {run.settings['launches']}."
+    return [f"{one_line(run.machine)}.", pooled]
 
 
-def _groups(bench: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _dtypes(run: Run) -> str:
+    return ", ".join(dict.fromkeys(entry.case.dtype for entry in run.measurements))
+
+
+def _groups(bench: Mapping[str, Any], run: Run) -> list[tuple[str, ...]]:
     rows = []
     for group in bench["summary"]:
         mean, low, high = group["geometric_mean"]
@@ -82,6 +96,7 @@ def _groups(bench: Mapping[str, Any]) -> list[tuple[str, ...]]:
         rows.append(
             (
                 _title(bench, group),
+                _dtypes(run),
                 str(group["threads"]),
                 f"{mean:.2f}",
                 f"{low:.2f} to {high:.2f}",
@@ -149,10 +164,11 @@ def insert(page: str, figures: str) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Replace the marked section of the performance page."""
-    if len(arguments) != 1:
+    if not arguments:
         sys.exit(__doc__)
     try:
-        figures = render(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+        benches = [json.loads(Path(name).read_text(encoding="utf-8")) for name in arguments]
+        figures = render(benches)
         PAGE.write_text(insert(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
     except (OSError, ValueError) as error:
         sys.exit(f"performance_table.py: {error}")

@@ -23,9 +23,11 @@ def generator() -> ModuleType:
     return module
 
 
-def bench(*, published: bool = True, errors: dict[str, str] | None = None) -> dict[str, Any]:
+def bench(
+    *, published: bool = True, errors: dict[str, str] | None = None, dtype: str = "float32"
+) -> dict[str, Any]:
     """Return a benchmark of one case in which ours takes 1 ms and NumPy 2 ms."""
-    case = Case("matmul", "float32", ((128, 128), (128, 128)), group="square")
+    case = Case("matmul", dtype, ((128, 128), (128, 128)), group="square")
     launch = Launch.of({"tensorops": [1e-3] * 8, "numpy": [2e-3] * 8}, {"tensorops": 1, "numpy": 1})
     machine = {
         "cpu": "Some Processor",
@@ -55,12 +57,19 @@ def bench(*, published: bool = True, errors: dict[str, str] | None = None) -> di
 
 
 def test_figures_are_those_of_the_file(generator: ModuleType) -> None:
-    text = generator.render(bench())
+    text = generator.render([bench()])
     assert "Some Processor" in text
     assert "2.00 (128x128x128 float32)" in text
     row = text[text.index("   * - 128x128x128 float32") :]
     cells = [line.split("- ", 1)[1] for line in row.splitlines()[:7]]
     assert cells == ["128x128x128 float32", "1.00 ms", "4.19", "numpy", "2.00 ms", "2.00", "1.90 to 2.10"]
+
+
+def test_files_of_two_dtypes_share_a_page(generator: ModuleType) -> None:
+    text = generator.render([bench(), bench(dtype="float64")])
+    assert text.count("Some Processor") == 1
+    assert "transposed, float32, 1 thread\n" in text and "transposed, float64, 1 thread\n" in text
+    assert text.index("2.00 (128x128x128 float64)") < text.index("   * - 128x128x128 float32")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,7 @@ def test_figures_are_those_of_the_file(generator: ModuleType) -> None:
 )
 def test_other_files_are_refused(generator: ModuleType, changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        generator.render(changed)
+        generator.render([changed])
 
 
 def test_only_the_marked_section_changes(generator: ModuleType) -> None:
