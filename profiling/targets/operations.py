@@ -12,7 +12,7 @@ import numpy as np
 
 from tensorops.backends import Call, usable_paths
 
-from .cases import Case, flops, product_case, square_case
+from ..cases import Case, flops, product_case, square_case
 
 
 @dataclass(frozen=True, slots=True)
