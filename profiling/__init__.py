@@ -1,4 +1,37 @@
 """The toolkit that measures `tensorops` and explains what it measured.
 
 ``python -m profiling.report matmul`` is where to begin; ``python -m profiling --help`` lists the verbs.
+Public functions are loaded when they are first asked for: ``import profiling`` itself imports nothing.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .benchmark import BenchResult, BenchSeries, bench
+    from .collect.allocations import count_allocations
+
+_HOMES = {
+    "BenchResult": "benchmark",
+    "BenchSeries": "benchmark",
+    "bench": "benchmark",
+    "count_allocations": "collect.allocations",
+}
+
+__all__ = ["BenchResult", "BenchSeries", "bench", "count_allocations"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, those not loaded yet included."""
+    return sorted({*globals(), *_HOMES})

@@ -57,6 +57,20 @@ class Collected:
     workspace: dict[str, int] = field(default_factory=dict)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while measuring; what was finished is kept.
+
+    Parameters
+    ----------
+    collected : Collected
+        The jobs that were measured in at least one launch, with the launches they have.
+    """
+
+    def __init__(self, collected: Collected) -> None:
+        super().__init__("interrupted while measuring")
+        self.collected = collected
+
+
 def measure_launches(
     jobs: Sequence[Job],
     threads: int,
@@ -85,33 +99,58 @@ def measure_launches(
     ------
     WorkerError
         If a contender fails in its process.
+    Interrupted
+        On Ctrl-C; it is a KeyboardInterrupt, so callers that keep nothing need not know it.
     """
-    collected = Collected()
-    names = list(dict.fromkeys(name for job in jobs for name in job.contenders))
-    taken: list[list[Launch]] = [[] for _ in jobs]
-    errors: list[dict[str, str]] = [{} for _ in jobs]
-    for launch in range(launches):
+    series = _Series(jobs, threads)
+    try:
+        for launch in range(launches):
+            series.measure(launch, on_case)
+    except KeyboardInterrupt:
+        raise Interrupted(series.finished()) from None
+    return series.finished()
+
+
+class _Series:
+    """What the launches of some jobs have given so far."""
+
+    def __init__(self, jobs: Sequence[Job], threads: int) -> None:
+        self.jobs = jobs
+        self.threads = threads
+        self.names = list(dict.fromkeys(name for job in jobs for name in job.contenders))
+        self.collected = Collected()
+        self.taken: list[list[Launch]] = [[] for _ in jobs]
+        self.errors: list[dict[str, str]] = [{} for _ in jobs]
+
+    def measure(self, launch: int, on_case: Callable[[str], None]) -> None:
+        """Measure every job once, in new processes."""
         with ExitStack() as stack:
             workers: dict[str, Worker] = {}
-            for group in _processes(names, threads, launch):
-                worker = stack.enter_context(Worker(group, threads, frozen=threads > 1))
+            for group in _processes(self.names, self.threads, launch):
+                worker = stack.enter_context(Worker(group, self.threads, frozen=self.threads > 1))
                 workers |= dict.fromkeys(group, worker)
-                collected.versions |= worker.versions
-            for number, job in enumerate(jobs):
+                self.collected.versions |= worker.versions
+            for number, job in enumerate(self.jobs):
                 on_case(job.case.name)
                 for worker in dict.fromkeys(workers[name] for name in job.contenders):
                     ours = [name for name in worker.libraries if name in job.contenders]
-                    errors[number] |= worker.open(job.case, launch, ours, oracle=job.oracle)
+                    self.errors[number] |= worker.open(job.case, launch, ours, oracle=job.oracle)
                 contenders = [RemoteContender(workers[name], name) for name in job.contenders]
                 loops: dict[str, int] = {}
-                taken[number].append(Launch.of(interleave(contenders, job.schedule, loops=loops), loops))
+                self.taken[number].append(Launch.of(interleave(contenders, job.schedule, loops=loops), loops))
                 for worker in dict.fromkeys(workers[name] for name in job.contenders):
                     statistics = worker.workspace()
                     if statistics is not None:
-                        collected.workspace[job.case.name] = statistics["peak"]
-    for job, samples, wrong in zip(jobs, taken, errors, strict=True):
-        collected.measurements.append(Measurement(job.case, threads, tuple(samples), wrong))
-    return collected
+                        self.collected.workspace[job.case.name] = statistics["peak"]
+
+    def finished(self) -> Collected:
+        """Return the measurements of all jobs that have a launch."""
+        self.collected.measurements = [
+            Measurement(job.case, self.threads, tuple(samples), wrong)
+            for job, samples, wrong in zip(self.jobs, self.taken, self.errors, strict=True)
+            if samples
+        ]
+        return self.collected
 
 
 def _processes(names: Sequence[str], threads: int, launch: int) -> list[list[str]]:

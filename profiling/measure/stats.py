@@ -178,7 +178,7 @@ def _interval(replicates: Floats, estimate: float, n: int, confidence: float) ->
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate), n)
 
 
-def seconds(launches: Sequence[ArrayLike], *, confidence: float = CONFIDENCE) -> Interval:
+def seconds(launches: Sequence[ArrayLike], *, confidence: float = CONFIDENCE, block: int = BLOCK) -> Interval:
     """Return the median of the block minima with its interval.
 
     Parameters
@@ -187,6 +187,8 @@ def seconds(launches: Sequence[ArrayLike], *, confidence: float = CONFIDENCE) ->
         Seconds per call of one contender, one array per launch.
     confidence : float
         Coverage of the interval.
+    block : int
+        Samples per block; 1 where there are too few for blocks.
 
     Returns
     -------
@@ -198,13 +200,17 @@ def seconds(launches: Sequence[ArrayLike], *, confidence: float = CONFIDENCE) ->
     >>> seconds([[2.0] * 8]).estimate
     2.0
     """
-    blocks = [block_minima(samples) for samples in launches]
+    blocks = [block_minima(samples, block) for samples in launches]
     pooled = np.concatenate(blocks)
     return _interval(bootstrap_medians(blocks), float(np.median(pooled)), pooled.size, confidence)
 
 
 def paired_ratio(
-    ours: Sequence[ArrayLike], theirs: Sequence[ArrayLike], *, confidence: float = CONFIDENCE
+    ours: Sequence[ArrayLike],
+    theirs: Sequence[ArrayLike],
+    *,
+    confidence: float = CONFIDENCE,
+    block: int = BLOCK,
 ) -> Interval:
     """Return how many times faster `ours` is than `theirs`, with its interval.
 
@@ -214,6 +220,8 @@ def paired_ratio(
         Interleaved samples, one array per launch, equally many on both sides.
     confidence : float
         Coverage of the interval.
+    block : int
+        Samples per block; 1 where there are too few for blocks.
 
     Returns
     -------
@@ -226,7 +234,7 @@ def paired_ratio(
     >>> round(paired_ratio([[1.0] * 8], [[2.0] * 8]).estimate, 9)
     2.0
     """
-    logs = [log_ratios(a, b) for a, b in zip(ours, theirs, strict=True)]
+    logs = [log_ratios(a, b, block) for a, b in zip(ours, theirs, strict=True)]
     pooled = np.concatenate(logs)
     estimate = math.exp(float(np.median(pooled)))
     return _interval(np.exp(bootstrap_medians(logs)), estimate, pooled.size, confidence)

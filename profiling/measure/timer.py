@@ -232,6 +232,8 @@ def interleave(
     schedule: Schedule,
     *,
     loops: dict[str, int] | None = None,
+    samples: dict[str, list[float]] | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
     """Measure contenders in turns and return their raw samples.
 
@@ -244,6 +246,10 @@ def interleave(
     loops : dict, optional
         Calls per sample of each contender, from an earlier calibration; calibrated and filled in
         where a name is missing.
+    samples : dict, optional
+        Where to put the samples: a caller that is interrupted still has what was taken.
+    between : callable
+        Called after each round; its time counts for nobody.
 
     Returns
     -------
@@ -266,7 +272,8 @@ def interleave(
     if not names or len(set(names)) != len(names):
         raise ValueError(f"contenders need names that differ, got {names}")
     loops = {} if loops is None else loops
-    samples: dict[str, list[float]] = {name: [] for name in names}
+    samples = {} if samples is None else samples
+    samples.update({name: [] for name in names})
     rounds_per_block = BLOCK // 2
     with garbage_collection_off():
         for contender in contenders:
@@ -281,4 +288,5 @@ def interleave(
             for index in order:
                 contender = contenders[index]
                 samples[contender.name].append(contender.sample(loops[contender.name]))
+            between()
     return samples
