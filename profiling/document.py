@@ -65,7 +65,8 @@ class ListingLine:
     source : str
         The line as it stands there, without its end.
     cells : tuple of str
-        One per column of the listing; empty where nothing was measured on this line.
+        One per column of the listing, "" where it has nothing for this line; no cells at all where
+        nothing was measured.
     heat : float or None
         From 0 (cold) to 1 (the hottest line); None where nothing was measured.
     """
@@ -89,7 +90,7 @@ class Listing:
     columns : tuple of Column
         Heads of the cells, "left" or "right"; the line number and the source come by themselves.
     lines : tuple of ListingLine
-        All lines of the function or file, in order. A page may hide those without cells.
+        All lines of the function or file, in order. A page may hide those that were not measured.
     note : str
         What to know about the figures; may be empty.
     """
@@ -117,8 +118,8 @@ class Listing:
 
     @property
     def measured(self) -> tuple[ListingLine, ...]:
-        """The lines that have cells."""
-        return tuple(line for line in self.lines if line.cells)
+        """The lines with a cell that is not empty."""
+        return tuple(line for line in self.lines if any(line.cells))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import pkgutil
 import shutil
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from pathlib import Path
+from typing import ClassVar
 
 from ..document import Document
 from ..reporters import formats, get_reporter
+from ..reporters.text import TextReporter, terminal_paint
+from ._files import output_file, write_file
 
 USAGE_ERROR = 2
 NARROWEST_PAGE = 60
+NO_FIGURE = "there is no figure to draw in this document; --html shows all that there is"
 
 
 class CommandError(Exception):
@@ -34,7 +41,21 @@ class CommandError(Exception):
 
 
 class Command(ABC):
-    """One verb. The docstring of the subclass is its help."""
+    """One verb. The docstring of the subclass is its help.
+
+    Attributes
+    ----------
+    examples : tuple of str
+        Command lines without the program's name; a comment may follow after ``#``.
+    draws : bool
+        Whether its documents hold figures, so that a picture of them can be asked for.
+    takes_script_arguments : bool
+        Whether arguments after ``--`` have a meaning; they are then in ``script_arguments``.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = ()
+    draws: ClassVar[bool] = False
+    takes_script_arguments: ClassVar[bool] = False
 
     @abstractmethod
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:
@@ -102,12 +123,41 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     for name in formats():
         if name != "text":
             parser.add_argument(
-                f"--{name}", metavar="FILE", type=output_file, help=f"also write {name} to FILE"
+                f"--{name}", metavar="FILE", type=output_file, help=get_reporter(name).help_text
             )
 
 
+def check_outputs(arguments: argparse.Namespace, command: Command) -> None:
+    """Refuse, before anything is measured, files that could not be made at the end.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        Parsed with the options of `add_format_options`.
+    command : Command
+        The verb that will make the document.
+
+    Raises
+    ------
+    CommandError
+        If a format's packages are missing, if it needs a figure and the verb draws none, and if two
+        formats would go to one file.
+    """
+    taken: dict[Path, str] = {}
+    for name, path in _outputs(arguments).items():
+        reporter = get_reporter(name)
+        missing = reporter.why_unavailable()
+        if missing:
+            raise CommandError(f"--{name}: {missing}")
+        if reporter.needs_figures and not command.draws:
+            raise CommandError(f"--{name}: {NO_FIGURE}")
+        other = taken.setdefault(path.resolve(), name)
+        if other != name and path.is_file() | (not path.exists()):
+            raise CommandError(f"--{other} and --{name} name one file, {path}; give each its own")
+
+
 def deliver(document: Document, arguments: argparse.Namespace) -> None:
-    """Write the files that were asked for, then print the text.
+    """Write the files that were asked for and print the text, whichever of them fails.
 
     Parameters
     ----------
@@ -119,43 +169,76 @@ def deliver(document: Document, arguments: argparse.Namespace) -> None:
     Raises
     ------
     CommandError
-        If a file cannot be written.
+        If a file could not be written, after all that can be delivered is.
     """
-    width = max(NARROWEST_PAGE, shutil.get_terminal_size((100, 24)).columns)
-    for name in formats():
-        target = getattr(arguments, name, None)
-        if target is not None:
+    width = page_width()
+    failed: list[str] = []
+    code = 1
+    try:
+        # The data come first: should another format fail, they are kept.
+        for name, path in sorted(_outputs(arguments).items(), key=lambda item: item[0] != "json"):
+            reporter = get_reporter(name)
+            if reporter.needs_figures and not document.figures:
+                failed.append(f"--{name}: {NO_FIGURE}")
+                code = USAGE_ERROR
+                continue
             try:
-                target.write_text(get_reporter(name).render(document, width) + "\n", encoding="utf-8")
+                content = reporter.render(document, width)
+                write_file(path, content if isinstance(content, bytes) else f"{content}\n".encode())
             except OSError as error:
-                raise CommandError(f"cannot write {target}: {error.strerror}", exit_code=1) from error
-    print(get_reporter("text").render(document, width))
+                failed.append(f"cannot write {path}: {error.strerror or error}")
+    finally:
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A character that the terminal's encoding lacks is no reason to lose a report.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        print(TextReporter(terminal_paint(sys.stdout)).render(document, width))
+    if failed:
+        raise CommandError("; ".join(failed), exit_code=code)
 
 
-def output_file(text: str) -> Path:
-    """Return the path of a file that can be written, for argparse.
+def page_width() -> int:
+    """Return the number of characters in a line of text output.
+
+    Returns
+    -------
+    int
+        Those of the terminal, 100 where there is none; never below 60.
+
+    Examples
+    --------
+    >>> page_width() >= NARROWEST_PAGE
+    True
+    """
+    return max(NARROWEST_PAGE, shutil.get_terminal_size((100, 24)).columns)
+
+
+def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
+    wanted = {name: getattr(arguments, name, None) for name in formats()}
+    return {name: path for name, path in wanted.items() if path is not None}
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """Return a hint at the names that look like what was typed.
 
     Parameters
     ----------
     text : str
-        A path.
+        What was typed.
+    known : iterable of str
+        The names there are.
 
     Returns
     -------
-    Path
-        In a folder that exists.
+    str
+        ``"; did you mean ...?"``, or nothing where no name looks like it.
 
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        For a folder, or a file in a folder that does not exist.
+    Examples
+    --------
+    >>> nearest("matmull", ["matmul", "gelu"]), nearest("x", ["matmul"])
+    ('; did you mean matmul?', '')
     """
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"folder {path.parent} does not exist; create it first")
-    return path
+    close = difflib.get_close_matches(text, list(known), n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def known_name(what: str, known: Iterable[str]) -> Callable[[str], str]:
@@ -182,7 +265,9 @@ def known_name(what: str, known: Iterable[str]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in names:
-            raise argparse.ArgumentTypeError(f"unknown {what} {text!r}; known: {', '.join(names)}")
+            raise argparse.ArgumentTypeError(
+                f"unknown {what} {text!r}; known: {', '.join(names)}{nearest(text, names)}"
+            )
         return text
 
     return parse

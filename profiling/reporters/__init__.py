@@ -1,23 +1,62 @@
 """One output format per file, found by listing this folder.
 
-``<format>.py`` holds ``<Format>Reporter`` with ``render(document, width) -> str``. Every format but
-``text`` becomes an option ``--<format> FILE`` of every verb.
+``<format>.py`` holds ``<Format>Reporter``, a `Reporter`. Every format but ``text`` becomes an option
+``--<format> FILE`` of every verb.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from ..document import Document
 
 
-class Reporter(Protocol):
-    """What a reporter offers."""
+class Reporter(ABC):
+    """A format for documents.
 
-    def render(self, document: Document, width: int) -> str:
-        """Return the document in the reporter's format, without a trailing newline."""
+    Attributes
+    ----------
+    help_text : str
+        What ``--help`` says of the option.
+    packages : tuple of str
+        What has to be installed.
+    extra : str
+        The extra that installs it.
+    needs_figures : bool
+        Whether a document without a figure cannot be shown.
+    """
+
+    help_text: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
+    needs_figures: ClassVar[bool] = False
+
+    @abstractmethod
+    def render(self, document: Document, width: int) -> str | bytes:
+        """Return the document in the reporter's format; a text ends without a newline."""
+
+    def why_unavailable(self) -> str | None:
+        """Return what has to be installed first, or None where nothing is missing.
+
+        Returns
+        -------
+        str or None
+            The packages and the command that installs them.
+
+        Examples
+        --------
+        >>> get_reporter("json").why_unavailable()
+        """
+        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        if not missing:
+            return None
+        verb = "is" if len(missing) == 1 else "are"
+        command = f"pip install 'tensorops[{self.extra}]'"
+        return f"{' and '.join(missing)} {verb} not installed; install with: {command}"
 
 
 def formats() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import textwrap
 from typing import TextIO
 
 from ..document import Block, Column, Document, Figure, Listing, Table
+from . import Reporter
 from ._layout import Paint, plain, table_lines
 from ._printable import printable
 
@@ -26,7 +27,7 @@ STYLES = {
 """In the terminal's own sixteen colours, which suit its background, light or dark."""
 
 
-class TextReporter:
+class TextReporter(Reporter):
     """Renders a document as plain text of a given width.
 
     Parameters
