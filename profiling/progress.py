@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Advance = Callable[[str], None]
+WHOLE_RUN = 86_400.0
 
 
 @contextmanager
@@ -34,16 +35,22 @@ def progress_bar(title: str, steps: int) -> Iterator[Advance]:
         yield lambda text: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[now]}"),
     )
     # No refreshing thread: it would run beside what is being timed.
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
+    console = Console(stderr=True)
+    # The time left comes from all steps so far: few steps are quick ones, and seldom all alike.
+    with Progress(
+        *columns, console=console, transient=True, auto_refresh=False, speed_estimate_period=WHOLE_RUN
+    ) as bar:
         task = bar.add_task(title, total=steps, now="")
         begun = 0
 

@@ -223,8 +223,6 @@ class CallablePlan:
                 f"One call of each took longer than what the budget left ({budget} for a launch): the first "
                 "call is the only sample, and may include imports, compilation and cold caches."
             )
-        elif any(count < 2 * stats.BLOCK for count in _counts(progress)):
-            notes.append("Few samples: single calls, each a block of its own, so the interval is rough.")
         if self.effort.launches > 1:
             notes.append(
                 "All launches ran in this process: how process starts differ is not in the interval."
@@ -242,7 +240,3 @@ class CallablePlan:
                     "subtracted): time a function that does more in one call."
                 )
         return notes
-
-
-def _counts(progress: _Progress) -> list[int]:
-    return [len(values) for launch in progress.launches for values in launch.seconds.values()]

@@ -19,6 +19,41 @@ from .result import BenchResult
 SAMPLE_SECONDS = 5e-3
 
 
+def shaped_case(op: str, shapes: Sequence[Sequence[int]], dtype: str) -> Case:
+    """Return a case of given shapes.
+
+    Parameters
+    ----------
+    op : str
+        Name of an operation.
+    shapes : sequence of sequence of int
+        Shape of each operand, of two dimensions or more.
+    dtype : str
+        "float32" or "float64".
+
+    Returns
+    -------
+    Case
+        Operands as allocated.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit the operation, or the dtype is another.
+
+    Examples
+    --------
+    >>> shaped_case("matmul", [(64, 784), (784, 128)], "float32").name
+    '64x784x128 float32'
+    """
+    sizes = tuple(tuple(int(size) for size in shape) for shape in shapes)
+    if any(len(shape) < 2 for shape in sizes):
+        raise ValueError(f"shapes need two dimensions or more to be benchmarked, got {sizes}")
+    case = Case(op, dtype, sizes, "C" * len(sizes))
+    OPERATIONS[op].flops(case.shapes)
+    return case
+
+
 @dataclass(frozen=True, slots=True)
 class OperationPlan:
     """An operation on one case, and the libraries that compute it.
@@ -67,8 +102,7 @@ class OperationPlan:
         if shapes is None or isinstance(shapes, int):
             case = target.case(target.default_size if shapes is None else shapes, dtype)
         else:
-            case = Case(op, dtype, tuple(tuple(shape) for shape in shapes))
-            OPERATIONS[op].flops(case.shapes)
+            case = shaped_case(op, shapes, dtype)
         return cls(case, (OURS, *dict.fromkeys(str(rival) for rival in rivals)), effort)
 
     def measure(self, threads: int | None) -> BenchResult:

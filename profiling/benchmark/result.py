@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
 from ..cases import Case
-from ..document import Document
+from ..document import Document, Figure
 from ..measure import stats
 from ..measure.distribution import Distribution, describe_samples, warm_up_length
 from ..measure.run import Launch, write_json
@@ -330,6 +330,11 @@ def _triple(interval: stats.Interval) -> list[float | None]:
 
 
 def _render(document: Document) -> str:
+    """Return a document as text, without the pictures that a print-out cannot show."""
     from ..reporters.text import TextReporter
 
-    return TextReporter().render(document, PAGE_WIDTH)
+    sections = tuple(
+        replace(section, blocks=tuple(block for block in section.blocks if not isinstance(block, Figure)))
+        for section in document.sections
+    )
+    return TextReporter().render(replace(document, sections=sections), PAGE_WIDTH)

@@ -11,6 +11,7 @@ from ..measure.distribution import OUTLIER_RULE, WARM_UP_RULE
 from .result import SCHEMA, SERIES_KIND, BenchResult
 
 UNKNOWN = "unknown"
+FEW_BLOCKS = 6
 
 
 def interval_text(interval: stats.Interval, *, times: bool = False) -> str:
@@ -120,8 +121,10 @@ def result_section(result: BenchResult, number: int = 0) -> Section:
     dropped = sum(result.warm_up)
     if dropped:
         blocks.append(f"Warm-up: {dropped} samples of each contender do not count. Rule: {WARM_UP_RULE}.")
-    else:
+    elif result.seconds.n > 1:
         blocks.append("Warm-up: none found after the calibrating calls; every sample counts.")
+    if 1 < result.seconds.n < FEW_BLOCKS:
+        blocks.append(f"Only {result.seconds.n} blocks: the intervals cover less than 95 %.")
     blocks += list(result.notes)
     blocks.append(samples_figure(result, f"samples-{number}"))
     threads = "" if result.threads is None else f", {result.threads} thread{'s' * (result.threads != 1)}"

@@ -1,185 +1,179 @@
-"""The verb ``bench``: the library beside its rivals, on the cases whose speed was promised."""
+"""The verb ``bench``: the library beside its rivals, or any functions beside each other."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ..cases import DTYPES, MATMUL_GROUPS, Group, flops
-from ..document import Column, Document, Section, Table, bytes_text, three_digits, time_text
-from ..measure import machine, stats
+from ..cases import DTYPES, MATMUL_GROUPS, Case, Group
+from ..document import Document, Section
+from ..measure import calibration, machine
 from ..measure.contenders import LIBRARIES, OURS
-from ..measure.launches import Collected, Job, measure_launches
+from ..measure.launches import Interrupted, Job, measure_launches
 from ..measure.run import Measurement, Run
 from ..measure.timer import Schedule
 from ..measure.worker import WorkerError
 from ..progress import progress_bar
-from ._base import Command, CommandError, known_name, whole_number
+from . import _bench_sections as sections
+from ._base import Command, CommandError, nearest
+from ._bench_arguments import GIVEN, RIVALS, chosen_groups, flat, prepare_parser, refuse_foreign
+from ._bench_functions import bench_functions
+from ._bench_sections import Verdict
 
 SCHEMA = 1
 BENCHES = {"matmul": MATMUL_GROUPS}
-RIVALS = tuple(name for name in LIBRARIES if name != OURS)
 
 QUICK = Schedule(sample_seconds=1e-3, blocks=3, min_blocks=2, budget_seconds=1.0)
 FULL = Schedule(sample_seconds=5e-3, blocks=8, min_blocks=2, budget_seconds=5.0)
 FULL_LAUNCHES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One case beside its best rival.
-
-    Attributes
-    ----------
-    measurement : Measurement
-        Raw samples.
-    rival : str
-        The rival that took the least time.
-    ratio : Interval
-        That rival's time / ours.
-    """
-
-    measurement: Measurement
-    rival: str
-    ratio: stats.Interval
-
-    @classmethod
-    def of(cls, measurement: Measurement) -> Verdict:
-        """Return the verdict on a measurement of ours and at least one rival."""
-        ratios = {name: measurement.ratio(OURS, name) for name in measurement.contenders if name != OURS}
-        best = min(ratios, key=lambda name: ratios[name].estimate)
-        return cls(measurement, best, ratios[best])
-
-
-def group_mean(verdicts: Sequence[Verdict]) -> stats.Interval:
-    """Return the geometric mean of the ratios of several verdicts.
-
-    Parameters
-    ----------
-    verdicts : sequence of Verdict
-        At least one.
-
-    Returns
-    -------
-    Interval
-        Best rival's time / ours.
-    """
-    pairs = [(entry.measurement.samples(OURS), entry.measurement.samples(entry.rival)) for entry in verdicts]
-    return stats.geometric_mean(pairs)
+INTERRUPTED = 130
 
 
 class BenchCommand(Command):
-    """Measure the library beside NumPy and PyTorch.
+    """Measure the library beside NumPy and PyTorch, or functions of yours beside each other.
 
-    Every result is verified. The ratio is the best rival's time divided by ours: above 1 we are
-    faster. Full runs pool three process launches and take long; --quick shows where it is worth to
-    look and is never for publication.
+    Contenders take turns, every result of an operation is verified, and what is estimated is a ratio with
+    its interval. For an operation it is the best rival's time divided by ours: above 1 we are faster. Full
+    runs pool three process launches and take long; --quick shows where it is worth to look and is never
+    for publication. Ctrl-C keeps what was measured.
+
+    Exit codes: 0; 1 for a wrong result or a contender that failed; 2 for a usage error; 130 when
+    interrupted.
     """
+
+    examples = (
+        "bench matmul --quick",
+        "bench matmul --against numpy torch --threads 1,2 --json matmul.json",
+        "bench matmul --shapes 64x784,784x128 --dtype float32 --samples",
+        'bench mymodule:f --against mymodule:g --setup "import numpy as np; x = np.ones(1000)" --args x',
+    )
+    draws = True
 
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add the verb's arguments."""
-        groups = sorted({name for bench in BENCHES.values() for name in bench})
-        parser.add_argument(
-            "target",
-            type=known_name("target", BENCHES),
-            metavar="TARGET",
-            help=f"one of: {', '.join(BENCHES)}",
-        )
-        parser.add_argument("--quick", action="store_true", help="few cases, few samples, one launch")
-        parser.add_argument(
-            "--check",
-            action="store_true",
-            help="allow variables that force a rival's kernels; the result is marked as a check",
-        )
-        parser.add_argument(
-            "--groups",
-            nargs="+",
-            type=known_name("group", groups),
-            metavar="GROUP",
-            help=f"some of: {', '.join(groups)}; default: all",
-        )
-        parser.add_argument(
-            "--threads",
-            nargs="+",
-            type=whole_number(1, 1024),
-            metavar="N",
-            help="threads that each library may use; default: 1 and, with two cores or more, 2",
-        )
-        parser.add_argument(
-            "--dtype", type=known_name("dtype", DTYPES), help="only this dtype; default: both"
-        )
-        parser.add_argument(
-            "--rivals",
-            nargs="+",
-            type=known_name("rival", RIVALS),
-            metavar="NAME",
-            help=f"some of: {', '.join(RIVALS)}",
-        )
-        parser.add_argument(
-            "--launches", type=whole_number(1, 100), metavar="N", help="process launches to pool"
-        )
+        prepare_parser(parser, sorted({name for bench in BENCHES.values() for name in bench}), list(BENCHES))
 
     def run(self, arguments: argparse.Namespace) -> Document:
         """Measure, and return the tables."""
+        refuse_foreign(arguments)
+        if ":" in arguments.target:
+            return bench_functions(arguments)
         described = machine.describe()
-        launches = arguments.launches or (1 if arguments.quick else FULL_LAUNCHES)
-        published = not (arguments.quick or arguments.check) and launches >= FULL_LAUNCHES
         if not (arguments.quick or arguments.check) and described["forced"]:
             raise CommandError(
-                f"{_assignments(described['forced'])} forces a rival's kernels: its figures are not its own. "
-                "Unset it; or use --check, which marks the result as a check"
+                f"{sections.assignments(described['forced'])} forces a rival's kernels: its figures are not "
+                "its own. Unset it; or use --check, which marks the result as a check"
             )
-        libraries = _libraries(arguments.rivals)
-        groups = [BENCHES[arguments.target][name] for name in arguments.groups or BENCHES[arguments.target]]
-        threads = arguments.threads or ([1, 2] if described["cores"] > 1 else [1])
+        libraries = _libraries(flat(arguments.against))
+        threads = flat(arguments.threads) or ([1, 2] if described["cores"] > 1 else [1])
         if max(threads) > described["cores"]:
             raise CommandError(f"--threads {max(threads)}: this process may use {described['cores']} cores")
-        schedule = QUICK if arguments.quick else FULL
-        work = [(count, group, _cases(group, arguments)) for count in threads for group in groups]
-        steps = launches * sum(len(cases) for _, _, cases in work)
-        peaks = {
-            dtype: machine.measure_peak(dtype) for dtype in ([arguments.dtype] if arguments.dtype else DTYPES)
-        }
+        groups = chosen_groups(
+            arguments,
+            BENCHES[arguments.target],
+            lambda group: group.quick if arguments.quick else group.cases,
+        )
+        return _Bench(arguments, described, libraries, threads, groups).document()
 
-        sections: list[Section] = []
-        measurements: list[Measurement] = []
-        summary: list[dict[str, Any]] = []
-        versions: dict[str, str] = {}
+
+class _Bench:
+    """One operation, measured group by group."""
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        described: dict[str, Any],
+        libraries: Sequence[str],
+        threads: Sequence[int],
+        groups: Sequence[tuple[Group, list[Case]]],
+    ) -> None:
+        self.arguments = arguments
+        self.described = described
+        self.libraries = tuple(libraries)
+        self.launches = arguments.launches or (1 if arguments.quick else FULL_LAUNCHES)
+        self.schedule = QUICK if arguments.quick else FULL
+        self.work = [(count, group, cases) for count in threads for group, cases in groups]
+        dtypes = flat(arguments.dtype) or DTYPES
+        self.peaks = {dtype: machine.measure_peak(dtype) for dtype in dtypes}
+        self.parts: list[Section] = []
+        self.measurements: list[Measurement] = []
+        self.summary: list[dict[str, Any]] = []
+        self.versions: dict[str, str] = {}
+
+    def document(self) -> Document:
+        """Measure all groups; on Ctrl-C return what is finished."""
+        steps = self.launches * sum(len(cases) for _, _, cases in self.work)
+        taken = {"before": calibration.sample()}
+        interrupted = False
         with progress_bar("bench", steps) as advance:
-            for count, group, cases in work:
-                try:
-                    collected = measure_launches(
-                        [Job(case, tuple(libraries), schedule) for case in cases], count, launches, advance
-                    )
-                except WorkerError as error:
-                    raise CommandError(str(error), exit_code=1) from error
-                versions |= collected.versions
-                measurements += collected.measurements
-                verdicts = [Verdict.of(measurement) for measurement in collected.measurements]
-                sections.append(_section(group, count, verdicts, collected, peaks))
-                summary += [_summary(group, count, verdicts)]
-        described |= {"versions": versions, "peak_gflops_per_core": peaks}
-        settings = {"launches": launches, "quick": arguments.quick, "schedule": _schedule(schedule)}
+            try:
+                for count, group, cases in self.work:
+                    self._measure(count, group, cases, advance)
+            except KeyboardInterrupt:
+                if not self.measurements:
+                    raise
+                interrupted = True
+        if not interrupted:
+            taken["after"] = calibration.sample()
+        arguments = self.arguments
+        measured_fully = self.launches >= FULL_LAUNCHES and not interrupted
+        chosen = any(group.name == GIVEN for _, group, _ in self.work)
+        published = measured_fully and not (arguments.quick or arguments.check or chosen)
+        described = self.described | {"versions": self.versions, "peak_gflops_per_core": self.peaks}
+        settings = {
+            "launches": self.launches,
+            "quick": arguments.quick,
+            "schedule": sections.schedule_data(self.schedule),
+        }
         data = {
             "schema": SCHEMA,
             "kind": "bench",
             "target": arguments.target,
             "published": published,
-            "summary": summary,
-            "run": Run(described, settings, tuple(measurements)).to_dict(),
+            "interrupted": interrupted,
+            "summary": self.summary,
+            "calibration": taken,
+            "run": Run(described, settings, tuple(self.measurements)).to_dict(),
         }
-        head = Section(
-            "Machine", (machine.one_line(described), *_remarks(described, versions, peaks, published))
-        )
-        wrong = any(measurement.errors for measurement in measurements)
-        return Document(f"bench {arguments.target}", (head, *sections), data, exit_code=int(wrong))
+        remarks = sections.remarks(described, self.versions, self.peaks, published)
+        if interrupted:
+            done, wanted = len(self.measurements), sum(len(cases) for _, _, cases in self.work)
+            remarks.insert(0, f"INCOMPLETE: interrupted after {done} of {wanted} cases; these are finished.")
+        head = Section("Machine", (machine.one_line(described), *remarks))
+        wrong = any(measurement.errors for measurement in self.measurements)
+        code = INTERRUPTED if interrupted else int(wrong)
+        return Document(f"bench {arguments.target}", (head, *self.parts), data, exit_code=code)
+
+    def _measure(self, threads: int, group: Group, cases: Sequence[Case], advance: Any) -> None:
+        """Measure one group and note what it gave, on Ctrl-C too."""
+        jobs = [Job(case, self.libraries, self.schedule) for case in cases]
+        stopped = False
+        try:
+            collected = measure_launches(jobs, threads, self.launches, advance)
+        except WorkerError as error:
+            raise CommandError(str(error), exit_code=1) from error
+        except Interrupted as error:
+            collected, stopped = error.collected, True
+        if collected.measurements:
+            self.versions |= collected.versions
+            self.measurements += collected.measurements
+            verdicts = [Verdict.of(measurement) for measurement in collected.measurements]
+            spread = self.arguments.samples
+            self.parts.append(
+                sections.group_section(group, threads, verdicts, collected, self.peaks, spread=spread)
+            )
+            self.summary.append(sections.summary(group, threads, verdicts))
+        if stopped:
+            raise KeyboardInterrupt
 
 
-def _libraries(wanted: Sequence[str] | None) -> list[str]:
-    rivals = list(dict.fromkeys(wanted or RIVALS))
+def _libraries(wanted: Sequence[str]) -> list[str]:
+    for name in wanted:
+        if name not in RIVALS:
+            raise CommandError(f"unknown rival {name!r}; known: {', '.join(RIVALS)}{nearest(name, RIVALS)}")
+    rivals = wanted or RIVALS
     reasons = {name: LIBRARIES[name].unavailable() for name in rivals}
     missing = [reason for reason in reasons.values() if reason]
     usable = [name for name, reason in reasons.items() if reason is None]
@@ -189,122 +183,3 @@ def _libraries(wanted: Sequence[str] | None) -> list[str]:
         raise CommandError(f"no rival to measure beside: {'; '.join(missing)}")
     importlib.import_module(OURS)
     return [OURS, *usable]
-
-
-def _cases(group: Group, arguments: argparse.Namespace) -> list[Any]:
-    cases = group.quick if arguments.quick else group.cases
-    return [case for case in cases if arguments.dtype in (None, case.dtype)]
-
-
-def _schedule(schedule: Schedule) -> dict[str, float]:
-    return {
-        name: getattr(schedule, name) for name in ("sample_seconds", "blocks", "min_blocks", "budget_seconds")
-    }
-
-
-def _assignments(values: dict[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items())
-
-
-def _remarks(
-    described: dict[str, Any], versions: dict[str, str], peaks: dict[str, float], published: bool
-) -> list[str]:
-    remarks = ["Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."]
-    roofs = ", ".join(f"{dtype} {three_digits(peak)} GFLOP/s" for dtype, peak in peaks.items())
-    remarks.append(f"Measured peak of one core: {roofs}.")
-    if described["forced"]:
-        remarks.append(
-            f"FORCED KERNELS: {_assignments(described['forced'])}: the rivals' figures are not their own."
-        )
-    if described["own"]:
-        remarks.append(f"Set for this library: {_assignments(described['own'])}.")
-    if not published:
-        remarks.append("A quick look or a check: not for publication.")
-    return remarks
-
-
-def _section(
-    group: Group, threads: int, verdicts: Sequence[Verdict], collected: Collected, peaks: dict[str, float]
-) -> Section:
-    rivals = [name for name in collected.measurements[0].contenders if name != OURS]
-    columns = (
-        Column("case", "left"),
-        Column("ours"),
-        Column("GFLOP/s"),
-        Column("% peak", optional=1),
-        *(Column(name) for name in rivals),
-        Column("ratio"),
-        Column("interval", "left", optional=2),
-        Column("", "left"),
-    )
-    ordered = sorted(verdicts, key=lambda entry: entry.ratio.estimate)
-    rows = []
-    for entry in ordered:
-        measurement = entry.measurement
-        rate = measurement.gflops(OURS)
-        share = rate / (peaks[measurement.case.dtype] * threads)
-        remarks = [f"{name}: {error}" for name, error in measurement.errors.items()]
-        if entry.ratio.estimate < group.goal_worst:
-            remarks.append(f"below {group.goal_worst:g}")
-        rows.append(
-            (
-                measurement.case.name,
-                time_text(measurement.seconds(OURS).estimate),
-                three_digits(rate),
-                f"{100 * share:.0f}",
-                *(time_text(measurement.seconds(name).estimate) for name in rivals),
-                f"{entry.ratio.estimate:.2f}",
-                f"{entry.ratio.low:.2f} to {entry.ratio.high:.2f}",
-                "; ".join(remarks),
-            )
-        )
-    mean = group_mean(verdicts)
-    blocks: list[Table | str] = [Table(columns, tuple(rows))]
-    text = f"geometric mean {mean.estimate:.3f} [{mean.low:.3f}, {mean.high:.3f}]"
-    text += f", worst {ordered[0].ratio.estimate:.2f}"
-    if group.goal_mean:
-        text += f"; to reach: mean {group.goal_mean:g}"
-        text += f", worst {group.goal_worst:g}" if group.goal_worst else ""
-    blocks.append(text)
-    if group.name == "large":
-        blocks += _growth(collected)
-    return Section(
-        f"{group.name}: {group.title}, {threads} thread{'s' * (threads > 1)}, worst first", tuple(blocks)
-    )
-
-
-def _growth(collected: Collected) -> list[str]:
-    """Say how rate and work memory grow from the smallest case of a dtype to the largest."""
-    lines = []
-    for dtype in DTYPES:
-        sizes = sorted(
-            (entry for entry in collected.measurements if entry.case.dtype == dtype),
-            key=lambda entry: flops(entry.case),
-        )
-        if len(sizes) > 1:
-            small, large = sizes[0], sizes[-1]
-            share = large.gflops(OURS) / small.gflops(OURS)
-            before, after = (collected.workspace[entry.case.name] for entry in (small, large))
-            lines.append(
-                f"{large.case.name} runs at {share:.3f} of the rate of {small.case.name}; work memory "
-                f"{bytes_text(before)} after the smaller, {bytes_text(after)} after the larger"
-            )
-    return lines
-
-
-def _summary(group: Group, threads: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    mean = group_mean(verdicts)
-    return {
-        "group": group.name,
-        "threads": threads,
-        "geometric_mean": [mean.estimate, mean.low, mean.high],
-        "goal_mean": group.goal_mean,
-        "goal_worst": group.goal_worst,
-        "cases": {
-            entry.measurement.case.name: {
-                "best_rival": entry.rival,
-                "ratio": [entry.ratio.estimate, entry.ratio.low, entry.ratio.high],
-            }
-            for entry in verdicts
-        },
-    }

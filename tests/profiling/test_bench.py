@@ -38,7 +38,7 @@ def made_up(times, errors=()):
 
 def test_a_quick_bench_measures_verifies_and_keeps_the_samples(tmp_path, capsys):
     path = tmp_path / "bench.json"
-    arguments = ["matmul", "--quick", "--rivals", "numpy", "--threads", "1", "--json", str(path)]
+    arguments = ["matmul", "--quick", "--against", "numpy", "--threads", "1", "--json", str(path)]
     assert main(["bench", *arguments]) == 0
     text = capsys.readouterr().out
     assert "8x8x8 float32" in text
@@ -55,7 +55,7 @@ def test_a_quick_bench_measures_verifies_and_keeps_the_samples(tmp_path, capsys)
 def test_the_best_rival_counts_and_the_worst_case_comes_first(monkeypatch, capsys):
     monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 2e-6, "numpy": 3e-6, "torch": 1e-6}))
     monkeypatch.setattr(type(bench.LIBRARIES["torch"]), "unavailable", lambda self: None)
-    assert main(["bench", "matmul", "--quick", "--threads", "1", "--rivals", "numpy", "torch"]) == 0
+    assert main(["bench", "matmul", "--quick", "--threads", "1", "--against", "numpy", "torch"]) == 0
     text = capsys.readouterr().out
     assert "0.50 to 0.50  below 0.9" in text
     assert "geometric mean 0.500 [0.500, 0.500], worst 0.50; to reach: mean 1, worst 0.9" in text
@@ -64,7 +64,7 @@ def test_the_best_rival_counts_and_the_worst_case_comes_first(monkeypatch, capsy
 def test_a_wrong_result_is_shown_and_fails(monkeypatch, capsys):
     stand_in = made_up({"tensorops": 1e-6, "numpy": 1e-6}, {"tensorops": "wrong result in 1 of 8 rows"})
     monkeypatch.setattr(bench, "measure_launches", stand_in)
-    assert main(["bench", "matmul", "--quick", "--threads", "1", "--rivals", "numpy"]) == 1
+    assert main(["bench", "matmul", "--quick", "--threads", "1", "--against", "numpy"]) == 1
     assert "tensorops: wrong result in 1 of 8 rows" in capsys.readouterr().out
 
 
@@ -76,7 +76,7 @@ def test_only_full_runs_are_for_publication(monkeypatch, tmp_path, options, publ
     monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 1e-6, "numpy": 1e-6}))
     path = tmp_path / "bench.json"
     assert (
-        main(["bench", "matmul", "--threads", "1", "--rivals", "numpy", "--json", str(path), *options]) == 0
+        main(["bench", "matmul", "--threads", "1", "--against", "numpy", "--json", str(path), *options]) == 0
     )
     assert json.loads(path.read_text(encoding="utf-8"))["published"] == published
 
@@ -85,18 +85,17 @@ def test_only_full_runs_are_for_publication(monkeypatch, tmp_path, options, publ
 def test_forced_kernels_are_refused_for_figures_and_told_in_checks(monkeypatch, capsys, name):
     monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 1e-6, "numpy": 1e-6}))
     monkeypatch.setenv(name, "Haswell")
-    assert main(["bench", "matmul", "--threads", "1", "--rivals", "numpy"]) == 2
+    assert main(["bench", "matmul", "--threads", "1", "--against", "numpy"]) == 2
     assert f"{name}=Haswell forces a rival's kernels" in capsys.readouterr().err
-    assert main(["bench", "matmul", "--threads", "1", "--rivals", "numpy", "--check"]) == 0
+    assert main(["bench", "matmul", "--threads", "1", "--against", "numpy", "--check"]) == 0
     assert f"FORCED KERNELS: {name}=Haswell" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["softmax"], "unknown target 'softmax'; known: matmul"),
+        (["softmax"], "unknown target 'softmax'; known: matmul, MODULE:FUNCTION"),
         (["matmul", "--groups", "huge"], "unknown group 'huge'; known:"),
-        (["matmul", "--rivals", "blas"], "unknown rival 'blas'; known: numpy, torch"),
         (["matmul", "--threads", "0"], "whole number from 1"),
         (["matmul", "--launches", "x"], "whole number from 1"),
         (["matmul", "--dtype", "int8"], "known: float32, float64"),
@@ -116,7 +115,7 @@ def test_more_threads_than_cores_are_refused(capsys):
 
 def test_a_rival_that_is_not_installed_is_told(monkeypatch, capsys):
     monkeypatch.setattr(type(bench.LIBRARIES["torch"]), "unavailable", lambda self: "torch is not installed")
-    assert main(["bench", "matmul", "--quick", "--threads", "1", "--rivals", "torch"]) == 2
+    assert main(["bench", "matmul", "--quick", "--threads", "1", "--against", "torch"]) == 2
     assert "torch is not installed" in capsys.readouterr().err
 
 
@@ -125,6 +124,6 @@ def test_rate_and_work_memory_of_large_products_are_compared(monkeypatch, capsys
     groups = {"large": Group("large", "16 beside 8", 0.0, 0.0, cases, cases)}
     monkeypatch.setattr(bench, "BENCHES", {"matmul": groups})
     monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 1e-6, "numpy": 1e-6}))
-    assert main(["bench", "matmul", "--quick", "--threads", "1", "--rivals", "numpy"]) == 0
+    assert main(["bench", "matmul", "--quick", "--threads", "1", "--against", "numpy"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "16x16x16 float32 runs at 8.000 of the rate of 8x8x8 float32; work memory 4 KiB" in text

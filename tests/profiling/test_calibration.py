@@ -1,5 +1,9 @@
 """The fixed work that tells how fast the machine is."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from profiling.measure import calibration
 
 
@@ -15,7 +19,12 @@ def test_the_first_piece_is_left_out(monkeypatch):
     assert calibration.sample() == [1.0] * calibration.PIECES
 
 
-def test_the_work_follows_the_clock(monkeypatch):
-    readings = iter([10.0, 10.25])
-    monkeypatch.setattr(calibration.time, "perf_counter", lambda: next(readings))
-    assert calibration.piece() == 0.25
+@pytest.mark.parametrize(("resolution", "seconds"), [(1e-9, 0.25), (1e-2, 0.5)])
+def test_processor_time_serves_where_it_is_fine(monkeypatch, resolution, seconds):
+    class Clocks:
+        thread_time = staticmethod(iter([1.0, 1.25]).__next__)
+        perf_counter = staticmethod(iter([10.0, 10.5]).__next__)
+        get_clock_info = staticmethod(lambda name: SimpleNamespace(resolution=resolution))
+
+    monkeypatch.setattr(calibration, "time", Clocks)
+    assert calibration.piece() == seconds
