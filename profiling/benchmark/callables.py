@@ -25,9 +25,11 @@ from ..measure.timer import Schedule, garbage_collection_off, interleave
 from .plan import Against, Effort, Interrupted
 from .result import BenchResult
 
-LONGEST_SAMPLE = 5e-3
+LONGEST_SAMPLE = 1e-3
+"""Short, and many: on a busy machine a sample that fits between two interruptions is worth a long one that
+does not."""
 SHORTEST_SAMPLE = 2e-4
-ROUNDS_PER_CALIBRATION = 2
+ROUNDS_PER_CALIBRATION = 4
 FEWEST_TURNS = 4
 """If the rest of the budget holds fewer turns of single calls than this, calls are not repeated in loops."""
 

@@ -16,7 +16,7 @@ from ..measure.timer import Schedule
 from .plan import Against, Effort, Interrupted
 from .result import BenchResult
 
-SAMPLE_SECONDS = 5e-3
+SAMPLE_SECONDS = 1e-3
 
 
 def shaped_case(op: str, shapes: Sequence[Sequence[int]], dtype: str) -> Case:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TypeAlias
 
 import numpy as np
@@ -170,6 +171,61 @@ def bootstrap_medians(launches: Sequence[Floats], replicates: int = REPLICATES, 
     values[np.broadcast_to(np.arange(widest) >= limit, values.shape)] = np.nan
     medians: Floats = np.nanmedian(values.reshape(replicates, -1), axis=1)
     return medians
+
+
+def student_quantile(probability: float, freedom: float) -> float:
+    """Return a quantile of Student's t distribution.
+
+    Parameters
+    ----------
+    probability : float
+        Above 0.5 and below 1.
+    freedom : float
+        Degrees of freedom, at least 1.
+
+    Returns
+    -------
+    float
+        Hill's approximation, within 0.2 % from three degrees on; exact for one and two.
+
+    References
+    ----------
+    .. [1] G. W. Hill, "Algorithm 396: Student's t-quantiles", Communications of the ACM, 1970.
+
+    Examples
+    --------
+    >>> [round(student_quantile(0.975, freedom), 2) for freedom in (1, 2, 4, 30)]
+    [12.71, 4.3, 2.78, 2.04]
+    """
+    tails = 2 * (1 - probability)
+    if freedom <= 1:
+        return 1 / math.tan(tails * math.pi / 2)
+    if freedom <= 2:
+        return math.sqrt(2 / (tails * (2 - tails)) - 2)
+    a = 1 / (freedom - 0.5)
+    b = (48 / a) / a
+    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
+    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * freedom
+    x = d * tails
+    y = x ** (2 / freedom)
+    if y > 0.05 + a:
+        x = NormalDist().inv_cdf(tails / 2)
+        y = x * x
+        if freedom < 5:
+            c += 0.3 * (freedom - 4.5) * (x + 0.6)
+        c += (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b
+        y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
+        y = math.expm1(a * y * y)
+    else:
+        y = (
+            (
+                1 / (((freedom + 6) / (freedom * y) - 0.089 * d - 0.822) * (freedom + 2) * 3)
+                + 0.5 / (freedom + 4)
+            )
+            * y
+            - 1
+        ) * (freedom + 1) / (freedom + 2) + 1 / y
+    return math.sqrt(freedom * y)
 
 
 def _interval(replicates: Floats, estimate: float, n: int, confidence: float) -> Interval:

@@ -1,0 +1,494 @@
+"""What changed between two measurements that were not made side by side.
+
+Between two runs the machine changes by a tenth and more. Two things divide that out: a yardstick, another
+contender that took turns with this one in both runs and is the same code in both; or the fixed work of
+`profiling.measure.calibration`, timed before, after and, where it could be, during each run. What they
+leave is part of the interval: it is modelled as a normal error of the logarithm, of a size that repeated
+runs on a shared virtual machine gave.
+
+All intervals of one comparison hold together with 99 %: each row gets a share of the one per cent
+(Bonferroni), the rows that take most of the time the larger shares. With 95 % every twentieth comparison
+of two equal runs would claim a change.
+
+References
+----------
+.. [1] S. Holm, "A simple sequentially rejective multiple test procedure", 1979 (weighted Bonferroni).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from . import stats
+from .stats import Interval
+
+CONFIDENCE = 0.99
+"""Of all intervals of a comparison together."""
+
+Verdict: TypeAlias = Literal["slower", "faster", "same", "unknown"]
+Launches: TypeAlias = Sequence[Sequence[float]]
+
+CALIBRATED_SD = 0.035
+"""Error of the logarithm that is left when a calibration is divided out."""
+YARDSTICK_SD = 0.02
+"""Error that is left beside a yardstick of the same run: process starts differ."""
+UNCALIBRATED_SD = 0.10
+"""Error where nothing tells how fast the machine was."""
+LINE_SD = 0.01
+"""Error of a line besides the drift that all lines share."""
+EFFECTIVE_BLOCKS = 2
+"""Independent blocks that a run holds at most, as far as its spread is concerned."""
+_NORMAL_SPREAD = 1.4826
+"""Standard deviation over median absolute deviation, for normal errors."""
+_MEDIAN_EFFICIENCY = math.pi / 2
+"""Variance of a median over that of a mean, for normal errors."""
+FEWEST_SAMPLES = 8
+"""A line with fewer samples in both reports is not judged."""
+FEWEST_BLOCKS = 2
+FEWEST_WITNESSES = 3
+"""Other lines that are needed for a second opinion on the drift."""
+FEWEST_WITNESS_SAMPLES = 30
+WITNESS_SD = 0.05
+"""How differently a change of the machine meets different lines, on the logarithmic scale."""
+WITNESS_FLOOR = 0.02
+LEAST_TIME = 1e-3
+"""Seconds; added on both sides where one may be zero."""
+LEAST_WAIT = 0.05
+"""Seconds; shorter waits are not judged."""
+WAIT_SD = 0.10
+"""Error of the logarithm of a time that a line waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How much slower the machine was in the second run.
+
+    Attributes
+    ----------
+    log : float
+        Logarithm of its time for the same work, second run over first.
+    sd : float
+        Standard error of that, as far as it concerns other work than the one it was measured on.
+    basis : str
+        What it was measured on, for people.
+    """
+
+    log: float
+    sd: float
+    basis: str
+
+    @property
+    def factor(self) -> float:
+        """Time of the same work, second run over first."""
+        return math.exp(self.log)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one row.
+
+    Attributes
+    ----------
+    ratio : Interval
+        Time after / time before on an unchanged machine; above 1 it got slower.
+    known : bool
+        Whether there was enough to judge by.
+    """
+
+    ratio: Interval
+    known: bool = True
+
+    @property
+    def verdict(self) -> Verdict:
+        """Slower or faster where the interval excludes 1, else the same; unknown without a basis."""
+        if not self.known:
+            return "unknown"
+        if not self.ratio.excludes(1.0):
+            return "same"
+        return "slower" if self.ratio.estimate > 1 else "faster"
+
+    def exceeds(self, threshold: float) -> bool:
+        """Tell whether it got significantly slower, and by more than a threshold.
+
+        Parameters
+        ----------
+        threshold : float
+            0.05 for 5 %.
+
+        Returns
+        -------
+        bool
+            The estimate counts for the size, the interval for the significance.
+
+        Examples
+        --------
+        >>> Change(Interval(1.2, 1.1, 1.3, 9)).exceeds(0.05), Change(Interval(1.2, 0.9, 1.5, 9)).exceeds(0.05)
+        (True, False)
+        """
+        return self.verdict == "slower" and self.ratio.estimate > 1 + threshold
+
+
+def calibration_drift(before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]) -> Drift:
+    """Return the drift between two runs from their calibrations.
+
+    Parameters
+    ----------
+    before, after : mapping of str to sequence of float
+        Seconds of the fixed work, taken "before", "during" and "after" the run; of the first run and of
+        the second.
+
+    Returns
+    -------
+    Drift
+        Its error grows with what changed inside each run.
+
+    Examples
+    --------
+    >>> drift = calibration_drift({"before": [1.0], "after": [1.0]}, {"before": [1.1], "after": [1.1]})
+    >>> round(drift.factor, 3)
+    1.1
+    """
+    first, second = _speed(before), _speed(after)
+    if first is None or second is None:
+        return Drift(0.0, UNCALIBRATED_SD, "nothing: a file has no calibration")
+    variance = CALIBRATED_SD**2 + first[1] ** 2 + second[1] ** 2
+    return Drift(second[0] - first[0], math.sqrt(variance), "the calibration stored with each file")
+
+
+def _speed(calibration: Mapping[str, Sequence[float]]) -> tuple[float, float] | None:
+    """Return the log of the time of the fixed work, and its standard error within the run."""
+    logs = [float(np.median(np.log(taken))) for taken in calibration.values() if len(taken)]
+    if not logs:
+        return None
+    middle = float(np.median(np.log(calibration["during"]))) if calibration.get("during") else None
+    spread = (max(logs) - min(logs)) / 2 / math.sqrt(3)
+    if middle is not None:
+        return middle, 0.0
+    return sum(logs) / len(logs), spread
+
+
+def judge(log: float, variance: float, n: int, share: float, freedom: float = math.inf) -> Change:
+    """Return a change from an estimate on the logarithmic scale.
+
+    Parameters
+    ----------
+    log : float
+        Logarithm of time after / time before.
+    variance : float
+        Of `log`.
+    n : int
+        What it rests on: blocks or samples.
+    share : float
+        Of the one per cent of wrong verdicts that a whole comparison may give.
+    freedom : float
+        Degrees of freedom of the variance; infinite where it is known.
+
+    Returns
+    -------
+    Change
+        With an interval of the confidence that is left.
+
+    Examples
+    --------
+    >>> judge(math.log(1.2), 0.01**2, 10, 1.0).verdict
+    'slower'
+    """
+    probability = 1 - (1 - CONFIDENCE) * share / 2
+    known = math.isinf(freedom)
+    quantile = NormalDist().inv_cdf(probability) if known else stats.student_quantile(probability, freedom)
+    width = quantile * math.sqrt(variance)
+    return Change(Interval(math.exp(log), math.exp(log - width), math.exp(log + width), n))
+
+
+UNKNOWN = Change(Interval(1.0, 0.0, math.inf, 0), known=False)
+
+
+def timing_change(
+    before: Launches,
+    after: Launches,
+    drift: Drift,
+    share: float = 1.0,
+    *,
+    yardstick: tuple[Launches, Launches] | None = None,
+) -> Change:
+    """Return the change of one contender from the raw samples of two runs.
+
+    Parameters
+    ----------
+    before, after : sequence of sequence of float
+        Seconds per call, launch by launch, of the first run and the second.
+    drift : Drift
+        From the calibrations; not used beside a yardstick.
+    share : float
+        As `judge`.
+    yardstick : tuple, optional
+        Samples of the contender that took turns with this one, in the first run and in the second.
+
+    Returns
+    -------
+    Change
+        Unknown where a run has fewer than two blocks.
+
+    Examples
+    --------
+    >>> still = Drift(0.0, 0.01, "made up")
+    >>> timing_change([[1.0] * 16], [[1.2] * 16], still).verdict
+    'slower'
+    >>> timing_change([[1.0] * 16], [[1.2] * 16], still, yardstick=([[2.0] * 16], [[2.4] * 16])).verdict
+    'same'
+    """
+    pairs = (
+        ((before, None), (after, None))
+        if yardstick is None
+        else ((before, yardstick[0]), (after, yardstick[1]))
+    )
+    logs = [_block_logs(own, other) for own, other in pairs]
+    sizes = [sum(launch.size for launch in run) for run in logs]
+    blocks, freedom = min(sizes), sum(sizes) - 2
+    if blocks < FEWEST_BLOCKS:
+        return UNKNOWN
+    medians = [float(np.median(np.concatenate(run))) for run in logs]
+    variance = sum(_variance(run) for run in logs)
+    log = medians[1] - medians[0]
+    if yardstick is None:
+        return judge(log - drift.log, variance + drift.sd**2, blocks, share, freedom)
+    return judge(log, variance + YARDSTICK_SD**2, blocks, share, freedom)
+
+
+def _variance(run: Sequence[stats.Floats]) -> float:
+    """Return the variance of the median of a run's blocks.
+
+    The bootstrap takes blocks for independent. On a busy machine they are not: a neighbour slows many in
+    a row, and the next run meets another one. So a wide spread is not divided by the number of blocks, but
+    by `EFFECTIVE_BLOCKS` at most.
+    """
+    pooled = np.concatenate(run)
+    spread = _NORMAL_SPREAD * float(np.median(np.abs(pooled - np.median(pooled))))
+    correlated = _MEDIAN_EFFICIENCY * spread**2 / min(pooled.size, EFFECTIVE_BLOCKS)
+    return max(float(np.var(stats.bootstrap_medians(run))), correlated)
+
+
+def _block_logs(own: Launches, other: Launches | None) -> list[stats.Floats]:
+    """Return log(own) per block, or log(own / other) where there is a yardstick."""
+    block = stats.BLOCK if min(len(launch) for launch in own) >= 2 * stats.BLOCK else 1
+    if other is None:
+        return [np.log(stats.block_minima(launch, block)) for launch in own]
+    return [stats.log_ratios(theirs, ours, block) for ours, theirs in zip(own, other, strict=True)]
+
+
+def yardstick_holds(before: Launches, after: Launches, drift: Drift) -> bool:
+    """Tell whether a yardstick changed no more than the machine did.
+
+    Parameters
+    ----------
+    before, after : sequence of sequence of float
+        Its seconds per call in the first run and the second.
+    drift : Drift
+        From the calibrations.
+
+    Returns
+    -------
+    bool
+        False for a yardstick that is other code in the second run.
+
+    Examples
+    --------
+    >>> yardstick_holds([[1.0] * 8], [[3.0] * 8], Drift(0.0, 0.03, "made up"))
+    False
+    """
+    change = timing_change(before, after, drift)
+    apart = math.log(change.ratio.estimate)
+    return not change.known or abs(apart) < max(0.25, 4 * drift.sd)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Time that a sampling profiler gave to a line.
+
+    Attributes
+    ----------
+    seconds : float
+        Processor time of the line.
+    samples : float
+        Samples that found it running.
+    total : float
+        Samples that found any line of the report running.
+    waiting : float
+        Seconds the line waited.
+    """
+
+    seconds: float
+    samples: float
+    total: float
+    waiting: float = 0.0
+
+    @property
+    def variance(self) -> float:
+        """Of the logarithm of its processor time: which samples of a fixed number hit a line is chance."""
+        count = self.samples + 0.5
+        return max(0.0, 1 - count / (self.total + 1)) / count
+
+
+@dataclass(frozen=True, slots=True)
+class LinePair:
+    """One line in two reports.
+
+    Attributes
+    ----------
+    before, after : Sampled
+        In the first report and the second.
+    """
+
+    before: Sampled
+    after: Sampled
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is anything to judge by: `FEWEST_SAMPLES` in one, or a wait of `LEAST_WAIT`."""
+        sides = (self.before, self.after)
+        return max(side.samples for side in sides) >= FEWEST_SAMPLES or (
+            max(side.waiting for side in sides) >= LEAST_WAIT
+        )
+
+    @property
+    def log(self) -> float:
+        """Logarithm of its processor time, after / before, as it was measured."""
+        if self.before.seconds > 0 and self.after.seconds > 0:
+            return math.log(self.after.seconds / self.before.seconds)
+        # Half a sample more on both sides: a line that was never hit may still have run.
+        return math.log((self.after.samples + 0.5) / (self.before.samples + 0.5))
+
+    @property
+    def variance(self) -> float:
+        """Of `log`, from counting samples alone."""
+        return self.before.variance + self.after.variance
+
+
+def line_change(pair: LinePair, drift: Drift, share: float) -> Change:
+    """Return the change of a line's time, with the noise of counting samples.
+
+    Parameters
+    ----------
+    pair : LinePair
+        The line in both reports.
+    drift : Drift
+        Of the machine, as it concerns this line.
+    share : float
+        As `judge`.
+
+    Returns
+    -------
+    Change
+        Of processor time and waiting together; a slow machine does not make a line wait longer. Unknown
+        where there is not enough to judge by.
+
+    Examples
+    --------
+    >>> still = Drift(0.0, 0.01, "made up")
+    >>> line_change(LinePair(Sampled(1.0, 1000, 2000), Sampled(1.2, 1200, 2200)), still, 1.0).verdict
+    'slower'
+    >>> line_change(LinePair(Sampled(0.01, 10, 2000), Sampled(0.012, 12, 2000)), still, 1.0).verdict
+    'same'
+    """
+    if not pair.enough:
+        return UNKNOWN
+    before, after = pair.before, pair.after
+    log = pair.log - drift.log
+    variance = pair.variance + drift.sd**2 + LINE_SD**2
+    if max(before.waiting, after.waiting) >= LEAST_WAIT:
+        expected = before.seconds * drift.factor + before.waiting
+        measured = after.seconds + after.waiting
+        log = math.log((measured + LEAST_TIME) / (expected + LEAST_TIME))
+        waits = (before.waiting + after.waiting) / (measured + expected)
+        variance = (1 - waits) ** 2 * variance + waits**2 * WAIT_SD**2
+    return judge(log, variance, round(min(before.samples, after.samples)), share)
+
+
+def drift_beside_lines(pairs: Sequence[LinePair], drift: Drift) -> list[Drift]:
+    """Return the drift as it concerns each line, from the calibration and from the other lines.
+
+    Most lines do not change between two reports, and they ran while the machine was what it was, which
+    the calibration around the run only guesses: the middle of the other lines is a second measurement of
+    the drift. The two are weighted by their errors; where they contradict each other, as when the whole
+    program got slower, the error grows, and the verdict is left to the total.
+
+    Parameters
+    ----------
+    pairs : sequence of LinePair
+        All lines that both reports sampled.
+    drift : Drift
+        From the calibrations.
+
+    Returns
+    -------
+    list of Drift
+        One for each line, which never vouches for itself.
+
+    Examples
+    --------
+    >>> alike = [LinePair(Sampled(1.0, 1000, 8000), Sampled(1.3, 1300, 8000))] * 4
+    >>> slow = LinePair(Sampled(1.0, 1000, 8000), Sampled(2.6, 2600, 8000))
+    >>> drifts = drift_beside_lines([*alike, slow], Drift(0.2, 0.1, "made up"))
+    >>> round(drifts[-1].factor, 1)
+    1.3
+    """
+    steady = [
+        (number, pair.log, pair.variance)
+        for number, pair in enumerate(pairs)
+        if min(pair.before.samples, pair.after.samples) >= FEWEST_WITNESS_SAMPLES
+    ]
+    return [
+        _weighed(drift, [(log, variance) for other, log, variance in steady if other != number])
+        for number in range(len(pairs))
+    ]
+
+
+def _weighed(drift: Drift, witnesses: Sequence[tuple[float, float]]) -> Drift:
+    """Return the drift by the calibration and by other lines, as (log, variance), together."""
+    if len(witnesses) < FEWEST_WITNESSES:
+        return drift
+    logs, variances = (np.array(column) for column in zip(*witnesses, strict=True))
+    weights = 1 / (variances + WITNESS_SD**2)
+    order = np.argsort(logs)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    middle = float(logs[order][np.searchsorted(reached, 0.5)])
+    spread = _NORMAL_SPREAD * float(np.median(np.abs(logs - middle)))
+    # The median's error is that of the mean times 1.25; equal weights would be as many lines as there are.
+    count = weights.sum() ** 2 / (weights**2).sum()
+    by_lines = _MEDIAN_EFFICIENCY * max(spread**2, 1 / weights.mean()) / count + WITNESS_FLOOR**2
+    by_calibration = drift.sd**2
+    whole = 1 / by_lines + 1 / by_calibration
+    log = (middle / by_lines + drift.log / by_calibration) / whole
+    contradiction = (middle - drift.log) ** 2 / (by_lines + by_calibration)
+    return Drift(log, math.sqrt(max(1.0, contradiction) / whole), f"{drift.basis}, and the other lines")
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """Return how the one per cent of wrong verdicts is divided among rows.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        Zero or more each; what a row takes of the time.
+
+    Returns
+    -------
+    list of float
+        Above 0, in sum 1: half in proportion to the weights, half equally.
+
+    Examples
+    --------
+    >>> shares([3.0, 1.0])
+    [0.625, 0.375]
+    """
+    if not weights:
+        return []
+    total = sum(weights)
+    equal = 1 / len(weights)
+    return [(weight / total if total > 0 else equal) / 2 + equal / 2 for weight in weights]
