@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,9 @@ class Program:
     accesses: tuple[Access, ...]
 
 
-def arrange(shapes: Mapping[str, Sequence[int]], itemsize: int, alignment: int = PAGE) -> dict[str, ArrayLayout]:
+def arrange(
+    shapes: Mapping[str, Sequence[int]], itemsize: int, alignment: int = PAGE
+) -> dict[str, ArrayLayout]:
     """Return C-ordered arrays that lie one after the other.
 
     Parameters
@@ -233,10 +236,8 @@ class LoopNest:
 def _find(path: Path, source: Sequence[str], function: str) -> tuple[int, int, int]:
     """Return the first and last line of a function, and the first line of its body, from 1."""
     start = re.compile(rf"(?:def|cpdef)\s[^(]*\b{re.escape(function)}\s*\(")
-    for first, line in enumerate(source):
-        if start.match(line):
-            break
-    else:
+    first = next((number for number, line in enumerate(source) if start.match(line)), None)
+    if first is None:
         raise LoopNestError(f"{path.name} has no function {function!r}")
     body = first
     while body < len(source) and not re.search(r"\)\s*[^()]*:\s*(#.*)?$", source[body]):
@@ -350,11 +351,10 @@ class _Follower:
             raise self.refuse(node, "only loops over ranges can be followed")
         assert isinstance(call, ast.Call)
         arguments = [self.form(argument) for argument in call.args]
-        low, high, step = {
-            1: lambda: ((0, {}), arguments[0], (1, {})),
-            2: lambda: (*arguments, (1, {})),
-            3: lambda: tuple(arguments),
-        }[len(arguments)]()
+        one: _Form = (1, {})
+        if len(arguments) == 1:
+            arguments.insert(0, (0, {}))
+        low, high, step = (*arguments, one)[:3]
         if step[1] or step[0] < 1:
             raise self.refuse(node, "the step of a loop must be known and positive")
         variable = self.variable(node.target)
@@ -395,7 +395,8 @@ class _Follower:
         indices = element.slice.elts if isinstance(element.slice, ast.Tuple) else [element.slice]
         if len(indices) != len(layout.shape):
             raise self.refuse(element, "one index per axis is expected")
-        constant, factors = layout.address, dict[int, int]()
+        constant = layout.address
+        factors: dict[int, int] = {}
         for index, stride in zip(indices, layout.strides, strict=True):
             part, variables = self.form(index)
             constant += part * stride
@@ -430,12 +431,18 @@ class _Follower:
 
     def test(self, node: ast.expr) -> bool:
         """Decide a comparison of numbers that are known."""
-        operators = {ast.Lt: int.__lt__, ast.LtE: int.__le__, ast.Gt: int.__gt__, ast.GtE: int.__ge__}
-        operators |= {ast.Eq: int.__eq__, ast.NotEq: int.__ne__}
+        operators: dict[type, Callable[[int, int], bool]] = {
+            ast.Lt: operator.lt,
+            ast.LtE: operator.le,
+            ast.Gt: operator.gt,
+            ast.GtE: operator.ge,
+            ast.Eq: operator.eq,
+            ast.NotEq: operator.ne,
+        }
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in operators:
             left, right = self.form(node.left), self.form(node.comparators[0])
             if not left[1] and not right[1]:
-                return bool(operators[type(node.ops[0])](left[0], right[0]))
+                return operators[type(node.ops[0])](left[0], right[0])
         raise self.refuse(node, "a condition inside the loops cannot be followed")
 
     def form(self, node: ast.expr) -> _Form:

@@ -1,0 +1,361 @@
+"""How cache misses are said: one table of kernels, a listing of each, and what other counters found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tensorops.operations import OPERATIONS
+
+from ..cases import Case
+from ..document import (
+    Block,
+    Column,
+    Listing,
+    ListingLine,
+    Section,
+    Table,
+    bytes_text,
+    three_digits,
+    time_text,
+)
+from ..model import cachegrind
+from ..model.cache import KernelMisses, explain, heat, layouts_of
+from ..model.cachegrind import LineCounts
+from ..model.geometry import CacheLevel
+from ._roofline_sections import caches_section
+
+PACKED_FOLDER = "tensorops/kernels/gemm/"
+WIDEST_VECTOR = 4
+"""Elements of one access of the ladder's baseline build: 16 bytes of float32."""
+WORTH_A_LINE = 0.01
+"""Share of a kernel's misses from which a line without accesses to the operands is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one run of cachegrind gave.
+
+    Attributes
+    ----------
+    lines : mapping of str to mapping
+        Counts by line, for each kernel of the ladder.
+    packed : mapping
+        Counts by file and line of the packed product; empty if it was not run.
+    seconds : float
+        How long it took.
+    """
+
+    lines: Mapping[str, Mapping[int, LineCounts]]
+    packed: Mapping[tuple[str, int], LineCounts]
+    seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        kernels: Mapping[str, Mapping[str, int]],
+        case: Case,
+        levels: Sequence[CacheLevel],
+        found: Sequence[KernelMisses],
+    ) -> Counted:
+        """Run kernels under cachegrind and sort its counts.
+
+        Raises
+        ------
+        CachegrindError
+            If the run fails.
+        """
+        start = time.perf_counter()
+        counts = cachegrind.run_kernels(kernels, list(layouts_of("abc", case).values()), case.dtype, levels)
+        lines = {
+            entry.kernel: cachegrind.lines_of(
+                counts, entry.path, range(entry.first_line, entry.last_line + 1)
+            )
+            for entry in found
+        }
+        packed = {key: value for key, value in counts.items() if PACKED_FOLDER in key[0]}
+        if cachegrind.PACKED not in kernels:
+            packed = {}
+        return cls(lines, packed, time.perf_counter() - start)
+
+    def compared(self, entry: KernelMisses) -> list[int]:
+        """Return the lines whose accesses are all made by instructions of that line.
+
+        The build's vectors are at most four accesses wide. A line with fewer instructions than that gave its
+        loop away: to ``memset``, whose counts stand elsewhere.
+        """
+        counts = self.lines[entry.kernel]
+        return [
+            line
+            for line, values in entry.by_line.items()
+            if line in counts and counts[line].accesses * WIDEST_VECTOR >= values[0]
+        ]
+
+    def misses(self, entry: KernelMisses) -> tuple[int, int]:
+        """Return the misses of the first and the last level on these lines."""
+        counts = [self.lines[entry.kernel][line] for line in self.compared(entry)]
+        return sum(line.first_misses for line in counts), sum(line.last_misses for line in counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON-ready values."""
+        return {
+            "seconds": self.seconds,
+            "kernels": {
+                kernel: {str(line): counts.to_dict() for line, counts in lines.items()}
+                for kernel, lines in self.lines.items()
+            },
+            "packed": [
+                {"file": Path(filename).name, "line": line, **counts.to_dict()}
+                for (filename, line), counts in self.packed.items()
+            ],
+        }
+
+
+def geometry_section(levels: Sequence[CacheLevel]) -> Section:
+    """Return the caches that are simulated, and how.
+
+    Parameters
+    ----------
+    levels : sequence of CacheLevel
+        From the one nearest to the core.
+
+    Returns
+    -------
+    Section
+        Size, ways, line and sets of each.
+    """
+    text = (
+        "Simulated: each level keeps the lines used last in every set and is asked for what the level before "
+        "it misses; caches are empty at the start; operands and result begin at pages of their own. Real "
+        "processors also fetch lines ahead, so that many of these misses cost little time where a walk is "
+        "regular."
+    )
+    return Section("Caches", (*caches_section(levels).blocks, text))
+
+
+def summary_section(found: Sequence[KernelMisses], levels: Sequence[CacheLevel], case: Case) -> Section:
+    """Return all kernels side by side, and a sentence on each.
+
+    Parameters
+    ----------
+    found : sequence of KernelMisses
+        Simulated.
+    levels : sequence of CacheLevel
+        The caches.
+    case : Case
+        What was computed.
+
+    Returns
+    -------
+    Section
+        Misses and bytes of each kernel.
+    """
+    columns = (
+        Column("kernel", "left"),
+        Column("accesses"),
+        *(Column(f"{level.name} misses") for level in levels),
+        Column(f"{levels[0].name} rate"),
+        *(Column(f"into {level.name}", optional=4 - place) for place, level in enumerate(levels)),
+    )
+    line = levels[0].line
+    rows = tuple(
+        (
+            entry.kernel,
+            f"{entry.accesses:,}",
+            *(f"{misses:,}" for misses in entry.misses),
+            percent(entry.misses[0] / entry.accesses),
+            *(bytes_text(misses * line) for misses in entry.misses),
+        )
+        for entry in found
+    )
+    itemsize = 4 if case.dtype == "float32" else 8
+    least = OPERATIONS[case.op].bytes(case.shapes, itemsize)
+    accesses, seconds = sum(entry.accesses for entry in found), sum(entry.seconds for entry in found)
+    notes = (
+        f"Operands and result are {bytes_text(least)}, {-(-least // line):,} lines: no cache that is empty "
+        "at the start has fewer misses. Bytes do not count lines written back.",
+        f"Simulated {accesses:,} accesses in {time_text(seconds)}: {accesses / seconds / 1e6:.0f} million "
+        "a second.",
+    )
+    sentences = tuple(explain(entry, levels, itemsize, -(-least // line)) for entry in found)
+    return Section("Misses by kernel", (Table(columns, rows), *sentences, *notes))
+
+
+def listing_section(
+    entry: KernelMisses, levels: Sequence[CacheLevel], counted: Mapping[int, LineCounts] | None
+) -> Section:
+    """Return the source of one kernel with the misses of each line.
+
+    Parameters
+    ----------
+    entry : KernelMisses
+        Simulated.
+    levels : sequence of CacheLevel
+        The caches.
+    counted : mapping of int to LineCounts or None
+        What cachegrind counted on the same lines.
+
+    Returns
+    -------
+    Section
+        One listing.
+    """
+    columns = [Column("accesses"), *(Column(f"{level.name} misses") for level in levels)]
+    if counted is not None:
+        columns.append(Column("cachegrind"))
+    source = entry.path.read_text(encoding="utf-8").splitlines()
+    by_line, warmth = entry.by_line, heat(entry.by_line)
+    lines = []
+    for number in range(entry.first_line, entry.last_line + 1):
+        cells: tuple[str, ...] = ()
+        other = counted.get(number) if counted else None
+        if number in by_line or (other and other.first_misses > WORTH_A_LINE * entry.misses[0]):
+            values = by_line.get(number)
+            cells = tuple(f"{value:,}" for value in values) if values else ("",) * (1 + len(levels))
+            if counted is not None:
+                cells += (f"{other.first_misses:,}" if other else "",)
+        lines.append(ListingLine(number, source[number - 1], cells, warmth.get(number)))
+    note = (
+        "Accesses are those of the source; the compiler's vectors make fewer of them, with the same misses."
+    )
+    listing = Listing(entry.kernel, "/".join(entry.path.parts[-3:]), tuple(columns), tuple(lines), note)
+    return Section(f"Lines of {entry.kernel}", (listing,))
+
+
+def cachegrind_section(
+    found: Sequence[KernelMisses], counted: Counted | None, levels: Sequence[CacheLevel], reason: str | None
+) -> Section:
+    """Return what cachegrind counted beside the simulation, or why it counted nothing.
+
+    Parameters
+    ----------
+    found : sequence of KernelMisses
+        Simulated.
+    counted : Counted or None
+        Cachegrind's counts.
+    levels : sequence of CacheLevel
+        The caches.
+    reason : str or None
+        Why there are no counts.
+
+    Returns
+    -------
+    Section
+        Totals and differences, and the packed product's lines with most misses.
+    """
+    title = "Beside cachegrind"
+    if counted is None:
+        return Section(title, (f"Cachegrind: {reason}.",))
+    first, last = levels[0].name, cachegrind.last_level(levels)
+    columns = (
+        Column("kernel", "left"),
+        Column(f"{first} simulated"),
+        Column(f"{first} cachegrind"),
+        Column("difference"),
+        Column(f"{last.name} simulated", optional=1),
+        Column(f"{last.name} cachegrind", optional=1),
+    )
+    rows = []
+    for entry in found:
+        near, far = counted.misses(entry)
+        ours = sum(entry.by_line[line][1] for line in counted.compared(entry))
+        theirs = sum(entry.by_line[line][-1] for line in counted.compared(entry))
+        difference = f"{100 * (ours / near - 1):+.2f} %" if near else ""
+        rows.append((entry.kernel, f"{ours:,}", f"{near:,}", difference, f"{theirs:,}", f"{far:,}"))
+    if counted.packed:
+        near = sum(line.first_misses for line in counted.packed.values())
+        far = sum(line.last_misses for line in counted.packed.values())
+        rows.append((cachegrind.PACKED, "", f"{near:,}", "", "", f"{far:,}"))
+    blocks: list[Block] = [Table(columns, tuple(rows))]
+    if counted.packed:
+        blocks += _packed_blocks(counted.packed, first)
+    blocks.append(
+        "The real instructions of this build under valgrind's cachegrind, in "
+        f"{counted.seconds:.0f} s. It has a first and a last level only ({last.text}), so the last one differs where the level between them "
+        "matters. Compared are the lines whose accesses their own instructions make: a loop that the "
+        "compiler hands to the C library (memset) is counted there. What the compiled code keeps on the "
+        "stack is not in the source; it costs misses where the operands alone fill a cache to the brim."
+    )
+    return Section(title, tuple(blocks))
+
+
+def _packed_blocks(packed: Mapping[tuple[str, int], LineCounts], first: str) -> list[Block]:
+    hottest = sorted(packed.items(), key=lambda item: item[1].first_misses, reverse=True)[:6]
+    rows = tuple(
+        (
+            f"{Path(filename).name}:{line}",
+            f"{counts.accesses:,}",
+            f"{counts.first_misses:,}",
+            f"{counts.last_misses:,}",
+        )
+        for (filename, line), counts in hottest
+        if counts.first_misses
+    )
+    columns = (
+        Column("packed, line", "left"),
+        Column("accesses"),
+        Column(f"{first} misses"),
+        Column("last level"),
+    )
+    return [
+        "The packed product works on pointers and vectors, which the simulation cannot follow. Its lines "
+        "with most misses:",
+        Table(columns, rows),
+    ]
+
+
+def counters_section(
+    counts: Mapping[str, Mapping[str, int]], reasons: Mapping[str, str], events: Sequence[str]
+) -> Section:
+    """Return what the processor's own counters say, or why they say nothing.
+
+    Parameters
+    ----------
+    counts : mapping of str to mapping of str to int
+        By kernel and event.
+    reasons : mapping of str to str
+        By event, where there is no count.
+    events : sequence of str
+        In the order of the columns.
+
+    Returns
+    -------
+    Section
+        A table, a sentence for each reason, or both.
+    """
+    blocks: list[Block] = []
+    usable = [event for event in events if event not in reasons]
+    if usable:
+        columns = (Column("kernel", "left"), *(Column(event) for event in usable))
+        rows = tuple(
+            (kernel, *(f"{values[event]:,}" for event in usable)) for kernel, values in counts.items()
+        )
+        blocks.append(Table(columns, rows))
+    for reason in dict.fromkeys(reasons.values()):
+        names = [event for event in events if reasons.get(event) == reason]
+        blocks.append(f"Not counted: {', '.join(names)}: {reason}.")
+    return Section("The processor's own counters", tuple(blocks))
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with three digits.
+
+    Parameters
+    ----------
+    share : float
+        From 0 to 1.
+
+    Returns
+    -------
+    str
+        Number and sign.
+
+    Examples
+    --------
+    >>> percent(0.5026), percent(0.00012)
+    ('50.3 %', '0.012 %')
+    """
+    return f"{three_digits(100 * share)} %"
