@@ -16,6 +16,7 @@ from ._compare_files import Recording, read_recording
 from ._compare_rows import compare
 
 SCHEMA = 1
+DIFFERENCES = ("kind of target differs", "target differs", "arguments differ")
 SAME_MACHINE = ("cpu", "cores", "caches", "os")
 
 
@@ -130,10 +131,10 @@ def _check(before: Recording, after: Recording, *, force: bool) -> list[str]:
         raise CommandError(
             f"{before.path} is a {before.kind} and {after.path} a {after.kind}: compare files of one kind"
         )
-    for number, what in enumerate(("kind of target", "target", "arguments")[: len(before.target)]):
+    for number, what in enumerate(DIFFERENCES[: len(before.target)]):
         if before.target[number] != after.target[number]:
             raise CommandError(
-                f"the {what} differs: {before.target[number]} in {before.path}, {after.target[number]} in "
+                f"the {what}: {before.target[number]} in {before.path}, {after.target[number]} in "
                 f"{after.path}; measure the same target with the same arguments twice"
             )
     differing = [

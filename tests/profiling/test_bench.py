@@ -7,12 +7,14 @@ import pytest
 from profiling.__main__ import main
 from profiling.cases import Group, square_case
 from profiling.commands import bench
-from profiling.measure.launches import Collected
+from profiling.measure.launches import Collected, Interrupted
 from profiling.measure.run import Launch, Measurement, Run
 from profiling.measure.timer import Schedule
 
 CASES = (square_case(8, "float32"), square_case(16, "float32"), square_case(8, "float64"))
 GROUPS = {"small": Group("small", "small squares", 1.0, 0.9, CASES, CASES[:2])}
+
+DESCRIBED = bench.machine.describe() | {"cores": 2, "forced": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +129,71 @@ def test_rate_and_work_memory_of_large_products_are_compared(monkeypatch, capsys
     assert main(["bench", "matmul", "--quick", "--threads", "1", "--against", "numpy"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "16x16x16 float32 runs at 8.000 of the rate of 8x8x8 float32; work memory 4 KiB" in text
+
+
+def test_sizes_and_shapes_choose_the_cases(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 1e-6, "numpy": 1e-6}))
+    path = tmp_path / "bench.json"
+    chosen = ["--size", "8,16", "--shapes", "2x3,3x4", "--dtype", "float32"]
+    arguments = ["matmul", "--threads", "1", "--against", "numpy", *chosen, "--json", str(path)]
+    assert main(["bench", *arguments]) == 0
+    data = json.loads(path.read_text(encoding="utf-8"))
+    cases = [measurement.case.name for measurement in Run.from_dict(data["run"]).measurements]
+    assert cases == ["8x8x8 float32", "16x16x16 float32", "2x3x4 float32"]
+    assert not data["published"]
+    assert "given: as asked for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lists", [["--threads", "1,2", "--against", "numpy,torch"], ["--threads", "1", "2"]])
+def test_lists_take_commas_and_spaces(monkeypatch, lists, capsys):
+    measured = []
+    stand_in = made_up({"tensorops": 1e-6, "numpy": 1e-6})
+
+    def measure(jobs, threads, launches, on_case):
+        measured.append((threads, jobs[0].contenders))
+        return stand_in(jobs, threads, launches, on_case)
+
+    monkeypatch.setattr(bench, "measure_launches", measure)
+    monkeypatch.setattr(bench.machine, "describe", lambda: DESCRIBED)
+    monkeypatch.setattr(type(bench.LIBRARIES["torch"]), "unavailable", lambda self: None)
+    assert main(["bench", "matmul", "--quick", *lists]) == 0
+    assert [count for count, _ in measured] == [1, 2]
+    assert measured[0][1] == ("tensorops", "numpy", "torch")
+
+
+def test_ctrl_c_delivers_the_finished_cases(monkeypatch, tmp_path, capsys):
+    stand_in = made_up({"tensorops": 1e-6, "numpy": 1e-6})
+
+    def measure(jobs, threads, launches, on_case):
+        raise Interrupted(stand_in(jobs[:1], threads, launches, on_case))
+
+    monkeypatch.setattr(bench, "measure_launches", measure)
+    path = tmp_path / "bench.json"
+    arguments = ["matmul", "--threads", "1", "--against", "numpy", "--json", str(path)]
+    assert main(["bench", *arguments]) == 130
+    assert "INCOMPLETE: interrupted after 1 of 3 cases" in capsys.readouterr().out
+    data = json.loads(path.read_text(encoding="utf-8"))
+    assert data["interrupted"]
+    assert not data["published"]
+    assert len(Run.from_dict(data["run"]).measurements) == 1
+
+
+def test_ctrl_c_before_the_first_case_leaves_nothing(monkeypatch, tmp_path, capsys):
+    def measure(jobs, threads, launches, on_case):
+        raise Interrupted(Collected())
+
+    monkeypatch.setattr(bench, "measure_launches", measure)
+    path = tmp_path / "bench.json"
+    assert main(["bench", "matmul", "--threads", "1", "--against", "numpy", "--json", str(path)]) == 130
+    assert not path.exists()
+
+
+def test_the_samples_can_be_looked_at(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(bench, "measure_launches", made_up({"tensorops": 1e-6, "numpy": 2e-6}))
+    arguments = ["bench", "matmul", "--quick", "--threads", "1", "--against", "numpy"]
+    assert main(arguments) == 0
+    short = capsys.readouterr().out
+    assert "Outliers among 96 samples: tensorops 0, numpy 0. None is dropped." in short
+    assert "Figure: Samples" in short
+    assert main([*arguments, "--samples"]) == 0
+    assert "0 of 24" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from profiling.cases import square_case
 from profiling.measure import worker as worker_module
 from profiling.measure.contenders import LIBRARIES, OURS, forced_path, get_library
-from profiling.measure.launches import Job, measure_launches
+from profiling.measure.launches import Interrupted, Job, measure_launches
 from profiling.measure.timer import Schedule, loop_of
 from profiling.measure.worker import RemoteContender, Worker, WorkerError, _Session
 
@@ -98,6 +98,25 @@ def test_launches_are_pooled(threads):
     assert first.threads == threads
     assert seen == [CASE.name, "4x4x4 float64"] * 2
     assert CASE.name in collected.workspace
+
+
+def test_an_interruption_keeps_the_jobs_that_are_finished():
+    jobs = [Job(CASE, ("numpy",), SHORT), Job(square_case(4, "float64"), ("numpy",), SHORT)]
+    seen = []
+
+    def on_case(name):
+        seen.append(name)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        measure_launches(jobs, 1, 3, on_case)
+    first, second = caught.value.collected.measurements
+    assert [len(first.launches), len(second.launches)] == [2, 1]
+    seen[:] = [None] * 3
+    with pytest.raises(KeyboardInterrupt) as caught:
+        measure_launches(jobs, 1, 3, on_case)
+    assert caught.value.collected.measurements == []
 
 
 def test_every_hardware_thread_is_listed_once_with_distinct_cores_first(tmp_path, monkeypatch):
