@@ -171,27 +171,44 @@ def deliver(document: Document, arguments: argparse.Namespace) -> None:
     CommandError
         If a file could not be written, after all that can be delivered is.
     """
-    width = page_width()
-    failed: list[str] = []
-    code = 1
     try:
-        # The data come first: should another format fail, they are kept.
-        for name, path in sorted(_outputs(arguments).items(), key=lambda item: item[0] != "json"):
-            reporter = get_reporter(name)
-            if reporter.needs_figures and not document.figures:
-                failed.append(f"--{name}: {NO_FIGURE}")
-                code = USAGE_ERROR
-                continue
-            try:
-                content = reporter.render(document, width)
-                write_file(path, content if isinstance(content, bytes) else f"{content}\n".encode())
-            except OSError as error:
-                failed.append(f"cannot write {path}: {error.strerror or error}")
+        write_outputs(document, arguments)
     finally:
         if isinstance(sys.stdout, TextIOWrapper):
             # A character that the terminal's encoding lacks is no reason to lose a report.
             sys.stdout.reconfigure(errors="backslashreplace")
-        print(TextReporter(terminal_paint(sys.stdout)).render(document, width))
+        print(TextReporter(terminal_paint(sys.stdout)).render(document, page_width()))
+
+
+def write_outputs(document: Document, arguments: argparse.Namespace) -> None:
+    """Write the files that were asked for.
+
+    Parameters
+    ----------
+    document : Document
+        What to write.
+    arguments : Namespace
+        Parsed with the options of `add_format_options`.
+
+    Raises
+    ------
+    CommandError
+        If a file could not be written, after all others are: 1, or 2 if there is no figure for it.
+    """
+    failed: list[str] = []
+    code = 1
+    # The data come first: should another format fail, they are kept.
+    for name, path in sorted(_outputs(arguments).items(), key=lambda item: item[0] != "json"):
+        reporter = get_reporter(name)
+        if reporter.needs_figures and not document.figures:
+            failed.append(f"--{name}: {NO_FIGURE}")
+            code = USAGE_ERROR
+            continue
+        try:
+            content = reporter.render(document, page_width())
+            write_file(path, content if isinstance(content, bytes) else f"{content}\n".encode())
+        except OSError as error:
+            failed.append(f"cannot write {path}: {error.strerror or error}")
     if failed:
         raise CommandError("; ".join(failed), exit_code=code)
 

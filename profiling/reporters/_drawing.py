@@ -16,7 +16,8 @@ from ._printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import FigureBase
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.figure import SubFigure
 
 WIDTH = 8.0
 """Inches; a page scales it."""
@@ -99,15 +100,15 @@ def drawing_style(colour: Callable[[str], str]) -> Iterator[None]:
         yield
 
 
-def draw(figure: Figure, target: FigureBase, colour: Callable[[str], str]) -> tuple[str, ...]:
+def draw(figure: Figure, target: Canvas | SubFigure, colour: Callable[[str], str]) -> tuple[str, ...]:
     """Draw a figure.
 
     Parameters
     ----------
     figure : Figure
         What to draw; its title and caption are the page's to show.
-    target : FigureBase
-        An empty figure of matplotlib or a part of one, made inside `drawing_style`.
+    target : matplotlib.figure.Figure or matplotlib.figure.SubFigure
+        An empty picture, or a part of one, made inside `drawing_style`.
     colour : callable
         From a name of the palette to ``#rrggbb``.
 
@@ -119,14 +120,14 @@ def draw(figure: Figure, target: FigureBase, colour: Callable[[str], str]) -> tu
     axes = target.subplots()
     notes: list[str] = []
     kept = [_drawable(series, figure, notes) for series in figure.series]
-    for axis, put, scale in (
-        (figure.x, axes.set_xlabel, axes.set_xscale),
-        (figure.y, axes.set_ylabel, axes.set_yscale),
-    ):
-        put(_short(axis.label))
-        if axis.log and any(series.x for series in kept):
-            scale("log")
     kind = figure.series[0].kind
+    has_rows = kind in ("bars", "strip")
+    axes.set_xlabel(_short(figure.x.label))
+    axes.set_ylabel(_short(figure.y.label))
+    if figure.x.log:
+        axes.set_xscale("log")
+    if figure.y.log and not has_rows:
+        axes.set_yscale("log")
     if not any(series.x for series in kept):
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", va="center")
         axes.set(xticks=[], yticks=[])
@@ -135,8 +136,8 @@ def draw(figure: Figure, target: FigureBase, colour: Callable[[str], str]) -> tu
     elif kind == "strip":
         _draw_strips(axes, kept, colour, notes)
     else:
-        _draw_curves(axes, kept, colour)
-    _format_ticks(axes, figure, is_rows=kind in ("bars", "strip"))
+        _draw_curves(axes, kept, colour, target.dpi / 72)
+    _format_ticks(axes, figure, has_rows)
     return tuple(notes)
 
 
@@ -172,7 +173,7 @@ def _has_place(value: float, axis: Axis) -> bool:
     return math.isfinite(value) and abs(value) < 1e150 and (value > 1e-150 or not axis.log)
 
 
-def _draw_curves(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str]) -> None:
+def _draw_curves(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str], scale: float) -> None:
     handles, names = [], []
     for number, series in enumerate(kept):
         shade = colour(SERIES[number % len(SERIES)])
@@ -188,10 +189,10 @@ def _draw_curves(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str
     axes.margins(0.08)
     if len(handles) > 1:
         axes.legend(handles, names, loc="best")
-    _name_points(axes, kept, colour)
+    _name_points(axes, kept, colour, scale)
 
 
-def _name_points(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str]) -> None:
+def _name_points(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str], scale: float) -> None:
     """Write labels beside their points, each where it covers no other label and no point if possible."""
     from matplotlib.transforms import Bbox
 
@@ -212,7 +213,6 @@ def _name_points(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str
         for x, y in zip(series.x, series.y, strict=True)
     ]
     taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in points]
-    scale = axes.get_figure(root=True).dpi / 72
     for (x, y), label, shade in named:
         text = _short(label)
         wide, high = 5.6 * len(text) * scale, 11 * scale
@@ -302,11 +302,11 @@ def _name_rows(axes: Axes, names: list[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _format_ticks(axes: Axes, figure: Figure, is_rows: bool) -> None:
+def _format_ticks(axes: Axes, figure: Figure, has_rows: bool) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     for axis, described in ((axes.xaxis, figure.x), (axes.yaxis, figure.y)):
-        if described.log and not (is_rows and described is figure.y):
+        if described.log and not (has_rows and described is figure.y):
             # matplotlib's own is mathematical notation, which a page cannot set in its font.
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())

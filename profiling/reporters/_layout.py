@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from ..document import Cell, Column, Table
@@ -75,9 +76,10 @@ def table_lines(
     naive    1 s
     numpy  20 ms
     """
+    named = [replace(column, title=printable(column.title)) for column in table.columns]
     rows = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows]
-    kept = _fitting(table.columns, rows, width)
-    columns = [table.columns[index] for index in kept]
+    kept = _fitting(named, rows, width)
+    columns = [named[index] for index in kept]
     rows = [[row[index] for index in kept] for row in rows]
     widths = _widths(columns, rows, width)
     lines = _row_lines(columns, [column.title for column in columns], widths, paint, "head")
@@ -108,15 +110,31 @@ def _widths(columns: list[Column], rows: list[list[Cell]], width: int) -> list[i
         if widest is None or widths[widest] <= NARROWEST_TEXT:
             return widths
         widths[widest] -= 1
-    spare = width - _total(widths)
-    # Whole heads come first: texts and bars would take all there is.
-    for kinds in (("left", "right"), ("wrap", "bar")):
-        for place, column in enumerate(columns):
-            if column.kind in kinds:
-                extra = max(0, min(spare, _wanted(column, cells[place]) - widths[place]))
-                widths[place] += extra
-                spare -= extra
+    # Low heads come first: texts and bars would take all there is.
+    spare = _widen_heads(columns, widths, width - _total(widths))
+    for place, column in enumerate(columns):
+        if column.kind in ("wrap", "bar"):
+            extra = max(0, min(spare, _wanted(column, cells[place]) - widths[place]))
+            widths[place] += extra
+            spare -= extra
     return widths
+
+
+def _widen_heads(columns: list[Column], widths: list[int], spare: int) -> int:
+    """Give columns what makes the highest head lower, as long as there is enough; return what is left."""
+    while True:
+        heights = [len(_wrapped(column.title, widths[place])) for place, column in enumerate(columns)]
+        highest = heights.index(max(heights))
+        if heights[highest] == 1:
+            return spare
+        title, width = columns[highest].title, widths[highest]
+        extra = next(
+            n for n in range(1, len(title) + 1) if len(_wrapped(title, width + n)) < heights[highest]
+        )
+        if extra > spare:
+            return spare
+        widths[highest] += extra
+        spare -= extra
 
 
 def _least(column: Column, cells: list[Cell]) -> int:
@@ -150,7 +168,7 @@ def _row_lines(
         elif column.kind == "right" and not head:
             cells.append([str(cell)])
         else:
-            cells.append(textwrap.wrap(str(cell), width, break_on_hyphens=False) or [""])
+            cells.append(_wrapped(str(cell), width))
     height = max(map(len, cells))
     lines = []
     for number in range(height):
@@ -167,6 +185,10 @@ def _row_lines(
         styles = ["bar" if column.kind == "bar" and not style else style for column in columns]
         lines.append(GAP.join(map(paint, parts, styles)))
     return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(1, width), break_on_hyphens=False) or [""]
 
 
 def _bar(share: float, width: int) -> str:

@@ -53,6 +53,7 @@ class PngReporter(Reporter):
         b'PNG'
         """
         from matplotlib.figure import Figure as Canvas
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         if not document.figures:
             raise ValueError("the document has no figure")
@@ -62,8 +63,8 @@ class PngReporter(Reporter):
 
         with drawing_style(colour):
             heights = [height(figure) + TITLE_INCHES for figure in document.figures]
-            canvas = Canvas((WIDTH, sum(heights)), layout="constrained", facecolor=colour("page"))
-            canvas.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+            layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+            canvas = Canvas((WIDTH, sum(heights)), layout=layout, facecolor=colour("page"))
             parts = canvas.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
             for figure, part in zip(document.figures, parts, strict=True):
                 part.set_facecolor(colour("page"))
