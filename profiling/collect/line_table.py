@@ -40,7 +40,7 @@ class Line:
     hits : int or None
         How often it ran; exact.
     seconds_per_hit : float or None
-        Real time of a run of the line.
+        Real time of a run of the line; None in compiled code, where the compiler mixes lines.
     allocations, bytes, live, peak : int or None
         NumPy buffers and their bytes: all, alive at the end, most at once.
     resident_growth : int or None
@@ -238,7 +238,8 @@ class LineTable:
             line = replace(line, native=min(1.0, line.native / line.seconds))
         elif line.native is not None:
             line = replace(line, native=None)
-        if line.seconds and line.hits and not self._partial:
+        # In compiled code the time of one line is partly on its neighbours: the compiler mixes them.
+        if line.seconds and line.hits and line.origin == "python" and not self._partial:
             line = replace(line, seconds_per_hit=line.seconds / line.hits)
         return line
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import CodeType, FrameType, SimpleNamespace
+from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any
 
 from .memory import LineRecorder
@@ -139,9 +139,20 @@ class LineTracing(Tracing):
         padded: CodeType = holder.__code__
         return padded
 
+    def adopt(self, functions: Iterable[FunctionType]) -> None:
+        """Follow functions that are loaded already.
+
+        Parameters
+        ----------
+        functions : iterable of function
+            Written in Python.
+        """
+        for function in functions:
+            self._profiler.add_function(function)
+
     def _enable(self) -> None:
         self._enabled = True
-        if self._signal:
+        if self._signal and threading.current_thread() is threading.main_thread():
             signal.signal(self._signal, self._stop_here)
             _thread.start_new_thread(self._watch_budget, ())
         if sys.version_info < (3, 12):

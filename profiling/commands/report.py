@@ -1,206 +1,194 @@
-"""The verb ``report``: one operation explained on this machine."""
+"""The verb ``report``: an operation, a function or a script explained on this machine."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from typing import Any
+import re
+from dataclasses import replace
+from typing import ClassVar
 
-from tensorops.dispatch import schema, selection
-
-from ..cases import DTYPES
-from ..collect.lines import FunctionLines, count_lines, why_untraceable
-from ..collect.step import measure_step
+from ..cases import DTYPES, Case, flops
 from ..document import Document
 from ..measure import machine
-from ..measure.ladder import Step, ladder_jobs, ladder_steps
-from ..measure.launches import Job, measure_launches
-from ..measure.paths import path_entries, path_jobs
-from ..measure.run import Measurement, Run
-from ..measure.timer import Schedule
-from ..measure.worker import WorkerError
-from ..progress import progress_bar
-from ..targets import TARGETS, Target, run_traced, traced_functions
-from . import _report_sections as sections
+from ..targets import TARGETS, ScriptTarget, Target, UnknownTargetError, parse_target
 from ._base import Command, CommandError, known_name, whole_number
 
-SCHEMA = 1
-NATIVE = Schedule(sample_seconds=1e-3, blocks=3, min_blocks=2, budget_seconds=1.0)
-"""For the untraced run beside the traced one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """Lines of the traced functions, or why there are none.
-
-    Attributes
-    ----------
-    functions : list of FunctionLines
-        Empty where nothing could be counted.
-    reason : str or None
-        Why nothing could be counted.
-    native : Measurement
-        The same calls, not traced.
-    """
-
-    functions: list[FunctionLines]
-    reason: str | None
-    native: Measurement
+OF_OPERATIONS = {"size": "--size", "shapes": "--shapes", "dtype": "--dtype", "threads": "--threads"}
+OF_CODE = {
+    "lines": "--lines",
+    "memory": "--memory",
+    "budget_events": "--budget-events",
+    "functions": "--functions",
+    "min_bytes": "--min-bytes",
+}
+OF_FUNCTIONS = {"setup": "--setup", "args": "--args"}
+LARGEST_FLOPS = 2 * 8192**3
 
 
 class ReportCommand(Command):
-    """Explain one operation on this machine: how fast, why, and who computes it from now on.
+    """Explain an operation, a function or a script on this machine: where time and memory go, and why.
 
-    The report measures the ladder from Python loops to the fastest code, counts hits and allocations
-    line by line, measures the dispatcher's paths, and writes them to the profile that the dispatcher
-    reads.
+    An operation (matmul): the ladder from Python loops to the fastest code, time, hits and allocations
+    line by line, the dispatcher's paths; they are written to the profile that the dispatcher reads.
+
+    A function (package.module:function) or a script (train.py): it runs in a process of its own, at its
+    own speed, with its threads sampled and its NumPy buffers and operations counted. What a script is
+    given stands after "--". Exit code: that of the script; 1 if it raised, 128 and the signal's number
+    if it was killed.
     """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "report matmul",
+        "report matmul --shapes 64x784,784x128 --threads 2 --html report.html",
+        "report train.py -- --epochs 1",
+        "report train.py --lines --memory --json report.json",
+        "report numpy:sort --setup 'import numpy as np; x = np.ones(100000)' --args x",
+        "report -m package.module -- --verbose",
+    )
+    draws: ClassVar[bool] = True
+    takes_script_arguments: ClassVar[bool] = True
 
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add the verb's arguments."""
         parser.add_argument(
             "target",
-            type=known_name("target", TARGETS),
+            nargs="?",
             metavar="TARGET",
-            help=f"one of: {', '.join(TARGETS)}",
+            help=f"an operation ({', '.join(TARGETS)}), package.module:function, or a script",
         )
-        defaults = ", ".join(f"{target.default_size} for {name}" for name, target in TARGETS.items())
-        parser.add_argument("--size", type=int, metavar="N", help=f"size of the ladder; default: {defaults}")
-        parser.add_argument(
-            "--dtype",
-            type=known_name("dtype", DTYPES),
-            default="float32",
-            metavar="DTYPE",
-            help=f"one of: {', '.join(DTYPES)}; default: %(default)s",
-        )
-        parser.add_argument(
-            "--threads",
-            type=whole_number(1, 1024),
-            default=1,
-            metavar="N",
-            help="threads of the optimised product and of NumPy's; default: %(default)s",
-        )
-        parser.add_argument("--no-save", action="store_true", help="leave the dispatcher's profile as it is")
+        parser.add_argument("-m", dest="module", metavar="MODULE", help="a module to run as a script")
+        _add_operation_options(parser.add_argument_group("operations"))
+        _add_code_options(parser.add_argument_group("functions and scripts"))
 
     def run(self, arguments: argparse.Namespace) -> Document:
-        """Measure, save the profile, and return the report."""
-        target = TARGETS[arguments.target]
+        """Measure, and return the report."""
+        script_arguments = tuple(getattr(arguments, "script_arguments", ()))
+        if (arguments.target is None) == (arguments.module is None):
+            raise CommandError("expected one TARGET, or -m MODULE")
+        if arguments.module is not None:
+            return self._report_code(ScriptTarget("", arguments.module, script_arguments), arguments)
+        try:
+            target = parse_target(
+                arguments.target,
+                TARGETS,
+                setup=arguments.setup or "",
+                call=arguments.args or "",
+                arguments=script_arguments,
+            )
+        except UnknownTargetError as error:
+            raise CommandError(str(error)) from error
+        if script_arguments and not isinstance(target, ScriptTarget):
+            raise CommandError(f"{arguments.target} takes no arguments after --: only a script does")
+        if not isinstance(target, str):
+            return self._report_code(target, arguments)
+        _refuse(arguments, {**OF_CODE, **OF_FUNCTIONS}, "an operation")
+        return _report_operation(TARGETS[target], arguments)
+
+    def _report_code(self, target: object, arguments: argparse.Namespace) -> Document:
+        from ..targets import FunctionTarget
+        from ._report_code import CodeOptions, code_report
+
+        is_function = isinstance(target, FunctionTarget)
+        foreign = OF_OPERATIONS if is_function else {**OF_OPERATIONS, **OF_FUNCTIONS}
+        _refuse(arguments, foreign, "a function" if is_function else "a script")
+        if arguments.no_save:
+            raise CommandError("--no-save is for operations: nothing is stored for functions and scripts")
+        assert isinstance(target, FunctionTarget | ScriptTarget)
+        options = CodeOptions(
+            lines=arguments.lines or False,
+            memory=arguments.memory or False,
+            budget=arguments.budget_events,
+            functions=tuple(arguments.functions or ()),
+            min_bytes=64 if arguments.min_bytes is None else arguments.min_bytes,
+        )
+        return code_report(target, options)
+
+
+def _add_operation_options(group: argparse._ArgumentGroup) -> None:
+    defaults = ", ".join(f"{target.default_size} for {name}" for name, target in TARGETS.items())
+    group.add_argument("--size", type=int, metavar="N", help=f"size of the ladder; default: {defaults}")
+    group.add_argument(
+        "--shapes", metavar="SHAPES", help="shapes of the operands instead, such as 64x784,784x128"
+    )
+    group.add_argument(
+        "--dtype",
+        type=known_name("dtype", DTYPES),
+        metavar="DTYPE",
+        help=f"one of: {', '.join(DTYPES)}; default: {DTYPES[0]}",
+    )
+    group.add_argument(
+        "--threads",
+        type=whole_number(1, 1024),
+        metavar="N",
+        help="threads of the optimised product and of NumPy's; default: 1",
+    )
+    group.add_argument("--no-save", action="store_true", help="leave the dispatcher's profile as it is")
+
+
+def _add_code_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--setup", metavar="CODE", help="a function: statements that prepare its arguments")
+    group.add_argument("--args", metavar="EXPR", help="a function: its arguments, such as 'x, n=3'")
+    group.add_argument(
+        "--lines", action="store_true", default=None, help="count hits in one more run, by line_profiler"
+    )
+    group.add_argument(
+        "--memory",
+        action="store_true",
+        default=None,
+        help="growth of the process in one more run, by memory_profiler",
+    )
+    group.add_argument(
+        "--budget-events",
+        type=whole_number(1, 10**12),
+        metavar="N",
+        help="events that each of these runs may take; default: 3,000,000 for --lines, 200,000 for --memory",
+    )
+    group.add_argument(
+        "--functions", nargs="+", metavar="NAME", help="functions to show; default: those that matter"
+    )
+    group.add_argument(
+        "--min-bytes",
+        type=whole_number(0, 2**40),
+        metavar="N",
+        help="leave smaller buffers out of the counts; default: 64",
+    )
+
+
+def _refuse(arguments: argparse.Namespace, options: dict[str, str], kind: str) -> None:
+    given = [option for name, option in options.items() if getattr(arguments, name) is not None]
+    if given:
+        raise CommandError(f"{', '.join(given)}: not for {kind}")
+
+
+def _report_operation(target: Target, arguments: argparse.Namespace) -> Document:
+    case = _case(target, arguments)
+    threads = 1 if arguments.threads is None else arguments.threads
+    cores = machine.describe()["cores"]
+    if threads > cores:
+        raise CommandError(f"--threads {threads}: this process may use {cores} core{'s' * (cores != 1)}")
+    from ._report_operation import operation_report
+
+    return operation_report(target, case, threads, not arguments.no_save)
+
+
+def _case(target: Target, arguments: argparse.Namespace) -> Case:
+    dtype = DTYPES[0] if arguments.dtype is None else arguments.dtype
+    if arguments.shapes is None:
         size = target.default_size if arguments.size is None else arguments.size
         if not target.smallest_size <= size <= target.largest_size:
             raise CommandError(f"--size {size}: expected {target.smallest_size} to {target.largest_size}")
-        described = machine.describe()
-        if arguments.threads > described["cores"]:
-            raise CommandError(
-                f"--threads {arguments.threads}: this process may use {described['cores']} "
-                f"core{'s' * (described['cores'] != 1)}"
-            )
-        ladder = ladder_jobs(target, size, arguments.dtype)
-        paths = path_jobs(target, arguments.dtype, arguments.threads)
-        with progress_bar(f"report {target.op}", len(ladder) + len(paths) + 4) as advance:
-            advance("peak of one core")
-            described["peak_gflops_per_core"] = peak = machine.measure_peak(arguments.dtype)
-            jobs = [*ladder, _native_job(target, arguments.dtype), *paths]
-            try:
-                collected = measure_launches(jobs, arguments.threads, on_case=advance)
-            except WorkerError as error:
-                raise CommandError(str(error), exit_code=1) from error
-            measured = collected.measurements
-            steps = ladder_steps(target, size, arguments.dtype, measured[: len(ladder)])
-            advance("lines")
-            traced = _trace(target, arguments.dtype, measured[len(ladder)])
-            advance("allocations")
-            cost = measure_step(arguments.dtype)
-        compared = measured[len(ladder) + 1 :]
-        saved, profile_error = _save(target, traced, compared, arguments)
-        selection.reload_profile()
-        choices = sections.explain_cases(compared)
-
-        data = {
-            "schema": SCHEMA,
-            "kind": "report",
-            "target": target.op,
-            "ladder": [step.to_dict(peak * arguments.threads) for step in steps],
-            "lines": [_lines_dict(function) for function in traced.functions],
-            "lines_reason": traced.reason,
-            "step": cost.to_dict(),
-            "choices": [choice.to_dict() for choice in choices],
-            "profile": saved,
-            "profile_error": profile_error,
-            "run": Run(described, _settings(arguments, size), tuple(measured)).to_dict(),
-        }
-        parts = (
-            sections.machine_section(described),
-            sections.ladder_section(target, steps, size, arguments.threads, peak),
-            sections.lines_section(target, traced.functions, traced.reason, traced.native),
-            sections.step_section(cost),
-            sections.choices_section(compared, choices, saved is not None),
-            sections.profile_section(saved, profile_error),
-        )
-        title = f"{target.op}: {target.case(size, arguments.dtype).name}"
-        title += f", {sections.threads_text(arguments.threads)}"
-        return Document(title, parts, data, exit_code=_exit_code(steps, compared, profile_error))
-
-
-def _native_job(target: Target, dtype: str) -> Job:
-    contenders = tuple(call.contender for call in target.traced)
-    return Job(target.case(target.traced_size, dtype), contenders, NATIVE)
-
-
-def _trace(target: Target, dtype: str, native: Measurement) -> Traced:
-    reason = why_untraceable()
-    if reason is None:
-        try:
-            functions = count_lines(traced_functions(target), lambda: run_traced(target, dtype))
-            return Traced(functions, None, native)
-        except (ImportError, RuntimeError) as error:
-            reason = str(error)
-    return Traced([], reason, native)
-
-
-def _save(
-    target: Target, traced: Traced, compared: list[Measurement], arguments: argparse.Namespace
-) -> tuple[str | None, str | None]:
-    """Return the profile's path, or None and why it was not written (None if that was the wish)."""
-    if arguments.no_save or schema.profile_path() is None:
-        return None, None
-    lines = {function.function: function.hotspot for function in traced.functions}
-    hotspots = {
-        call.path: lines[call.function] for call in target.traced if call.path and call.function in lines
-    }
-    profile = schema.Profile(schema.fingerprint(), tuple(path_entries(compared, hotspots)))
+        return target.case(size, dtype)
+    if arguments.size is not None:
+        raise CommandError("--size and --shapes exclude each other")
+    if not re.fullmatch(r"\d+(x\d+)*(,\d+(x\d+)*)*", arguments.shapes):
+        raise CommandError(f"--shapes {arguments.shapes}: expected something like 64x784,784x128")
+    shapes = tuple(tuple(map(int, shape.split("x"))) for shape in arguments.shapes.split(","))
+    template = target.case(target.smallest_size, dtype)
     try:
-        return str(schema.save(profile)), None
-    except OSError as error:
-        return None, f"{error.strerror or error}: {error.filename or schema.profile_path()}"
-
-
-def _lines_dict(function: FunctionLines) -> dict[str, Any]:
-    return {
-        "function": function.function,
-        "file": function.filename,
-        "hotspot": function.hotspot,
-        "lines": [
-            {
-                "line": entry.line,
-                "hits": entry.hits,
-                "seconds_per_hit": entry.seconds_per_hit,
-                "traced_seconds": entry.seconds,
-                "source": entry.source,
-            }
-            for entry in function.lines
-        ],
-    }
-
-
-def _settings(arguments: argparse.Namespace, size: int) -> dict[str, Any]:
-    return {
-        "size": size,
-        "dtype": arguments.dtype,
-        "threads": arguments.threads,
-        "save": not arguments.no_save,
-    }
-
-
-def _exit_code(steps: list[Step], compared: list[Measurement], profile_error: str | None) -> int:
-    wrong = any(step.error for step in steps) or any(measurement.errors for measurement in compared)
-    return int(wrong or profile_error is not None)
+        case = replace(template, shapes=shapes, layout="C" * len(shapes))
+        work = flops(case)
+    except ValueError as error:
+        raise CommandError(f"--shapes {arguments.shapes}: {error}") from error
+    if not 0 < work <= LARGEST_FLOPS:
+        raise CommandError(f"--shapes {arguments.shapes}: {work:,} FLOPs; expected 1 to {LARGEST_FLOPS:,}")
+    return case

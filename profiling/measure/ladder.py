@@ -1,9 +1,9 @@
-"""The ladder: the same product from Python loops to the fastest code, on one size."""
+"""The ladder: the same product from Python loops to the fastest code, on one case."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..cases import Case, flops
@@ -31,9 +31,9 @@ class Step:
     measurement : Measurement
         Raw samples, at the size it was measured at.
     scale : float
-        Flops of the size asked for over those of the size measured; above 1 it was extrapolated.
+        Flops of the case asked for over those of the case measured; above 1 it was extrapolated.
     speedup : Interval
-        Time of the ladder's base / its own time, both at the size asked for.
+        Time of the ladder's base / its own time, both for the case asked for.
     """
 
     rung: Rung
@@ -48,7 +48,7 @@ class Step:
 
     @property
     def seconds(self) -> stats.Interval:
-        """Seconds of one call at the size asked for."""
+        """Seconds of one call for the case asked for."""
         measured = self.measurement.seconds(self.rung.contender)
         return stats.Interval(
             measured.estimate * self.scale, measured.low * self.scale, measured.high * self.scale, measured.n
@@ -80,50 +80,90 @@ class Step:
         }
 
 
-def ladder_jobs(target: Target, size: int, dtype: str) -> list[Job]:
-    """Return what to measure for the ladder: the rungs that share a size take turns.
+def ladder_rungs(target: Target, case: Case) -> tuple[Rung, ...]:
+    """Return the rungs that can compute a case: the compiled loops take two matrices only.
 
     Parameters
     ----------
     target : Target
         What is profiled.
-    size : int
-        The size asked for.
-    dtype : str
-        Of the operands.
+    case : Case
+        What to compute.
 
     Returns
     -------
-    list of Job
-        From the smallest size to the largest.
+    tuple of Rung
+        In the order of the target's ladder.
 
     Examples
     --------
     >>> from profiling.targets import TARGETS
-    >>> [job.case.name for job in ladder_jobs(TARGETS["matmul"], 512, "float32")]
+    >>> case = Case("matmul", "float32", ((2, 8, 8), (2, 8, 8)))
+    >>> [rung.title for rung in ladder_rungs(TARGETS["matmul"], case)]
+    ['Python loops', 'optimised', 'NumPy']
+    """
+    two_matrices = all(len(shape) == 2 for shape in case.shapes)
+    return tuple(rung for rung in target.ladder if two_matrices or not rung.contender.startswith("ladder:"))
+
+
+def base_rung(target: Target, rungs: Sequence[Rung]) -> Rung:
+    """Return the rung that speed-ups are relative to: the target's base, or else the first.
+
+    Parameters
+    ----------
+    target : Target
+        What is profiled.
+    rungs : sequence of Rung
+        At least one.
+
+    Returns
+    -------
+    Rung
+        One of them.
+    """
+    return next((rung for rung in rungs if rung.contender == target.base), rungs[0])
+
+
+def ladder_jobs(target: Target, case: Case) -> list[Job]:
+    """Return what to measure for the ladder: the rungs that share a case take turns.
+
+    Parameters
+    ----------
+    target : Target
+        What is profiled.
+    case : Case
+        The case asked for.
+
+    Returns
+    -------
+    list of Job
+        From the smallest case to the largest.
+
+    Examples
+    --------
+    >>> from profiling.targets import TARGETS
+    >>> jobs = ladder_jobs(TARGETS["matmul"], TARGETS["matmul"].case(512, "float32"))
+    >>> [job.case.name for job in jobs]
     ['128x128x128 float32', '512x512x512 float32']
     """
-    sizes: dict[int, list[str]] = {}
-    for rung in target.ladder:
-        sizes.setdefault(_measured_size(rung, size), []).append(rung.contender)
-    jobs = []
-    for measured in sorted(sizes):
-        case = target.case(measured, dtype)
-        jobs.append(Job(case, tuple(sizes[measured]), SLOW, oracle=flops(case) <= ORACLE_FLOPS))
-    return jobs
+    cases: dict[Case, list[str]] = {}
+    for rung in ladder_rungs(target, case):
+        cases.setdefault(_measured_case(rung, case), []).append(rung.contender)
+    return [
+        Job(measured, tuple(cases[measured]), SLOW, oracle=flops(measured) <= ORACLE_FLOPS)
+        for measured in sorted(cases, key=flops)
+    ]
 
 
-def ladder_steps(target: Target, size: int, dtype: str, measured: Sequence[Measurement]) -> list[Step]:
+def ladder_steps(target: Target, case: Case, measured: Sequence[Measurement]) -> list[Step]:
     """Return the ladder from the measurements of `ladder_jobs`.
 
     Parameters
     ----------
     target : Target
         What is profiled.
-    size : int
-        The size asked for.
-    dtype : str
-        Of the operands.
+    case : Case
+        The case asked for.
     measured : sequence of Measurement
         One per job.
 
@@ -133,22 +173,26 @@ def ladder_steps(target: Target, size: int, dtype: str, measured: Sequence[Measu
         In the order of the target's ladder.
     """
     by_case: Mapping[Case, Measurement] = {measurement.case: measurement for measurement in measured}
-    wanted = flops(target.case(size, dtype))
-    base_rung = next(rung for rung in target.ladder if rung.contender == target.base)
-    base = by_case[target.case(_measured_size(base_rung, size), dtype)]
+    rungs = ladder_rungs(target, case)
+    first = base_rung(target, rungs)
+    base = by_case[_measured_case(first, case)]
     steps = []
-    for rung in target.ladder:
-        own = by_case[target.case(_measured_size(rung, size), dtype)]
+    for rung in rungs:
+        own = by_case[_measured_case(rung, case)]
         if own is base:
-            speedup = base.ratio(rung.contender, target.base)
+            speedup = base.ratio(rung.contender, first.contender)
         else:
-            # Both extrapolated to the size asked for; the common factor cancels.
+            # Both extrapolated to the case asked for; the common factor cancels.
             relative = flops(own.case) / flops(base.case)
-            samples = own.samples(rung.contender), base.samples(target.base)
+            samples = own.samples(rung.contender), base.samples(first.contender)
             speedup = stats.unpaired_ratio(*samples, scale=relative)
-        steps.append(Step(rung, own, wanted / flops(own.case), speedup))
+        steps.append(Step(rung, own, flops(case) / flops(own.case), speedup))
     return steps
 
 
-def _measured_size(rung: Rung, size: int) -> int:
-    return size if rung.largest is None else min(size, rung.largest)
+def _measured_case(rung: Rung, case: Case) -> Case:
+    """Return the case with no dimension above the rung's largest."""
+    if rung.largest is None:
+        return case
+    most = rung.largest
+    return replace(case, shapes=tuple(tuple(min(size, most) for size in shape) for shape in case.shapes))

@@ -82,6 +82,8 @@ class Target:
         Functions whose lines are counted.
     traced_size : int
         Size they are counted at: large enough for the loops to show, small enough for the tracer.
+    sampled : tuple of (str, int)
+        Paths whose lines get their time by sampling alone, and the size they run at.
     profile_cases : callable
         ``profile_cases(dtype) -> tuple of Case``: where the dispatcher's paths are measured.
     """
@@ -95,6 +97,7 @@ class Target:
     base: str
     traced: tuple[TracedCall, ...]
     traced_size: int
+    sampled: tuple[tuple[str, int], ...]
     profile_cases: Callable[[str], tuple[Case, ...]]
 
 
@@ -187,6 +190,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
                 TracedCall("ladder", "blocked", "ladder:blocked", options=(("block", 8),)),
             ),
             traced_size=64,
+            sampled=(("blocked/small", 32), ("blocked/packed", 512)),
             profile_cases=_product_profile_cases,
         )
     }

@@ -4,15 +4,18 @@ import json
 import runpy
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import tensorops
 from profiling.__main__ import main
-from profiling.cases import square_case
+from profiling.cases import Case, square_case
 from profiling.collect import lines as lines_module
+from profiling.collect import sampler
 from profiling.collect.lines import why_untraceable
-from profiling.commands import report
+from profiling.collect.sampler import why_unavailable as why_not_sampled
+from profiling.commands import _report_kernels, _report_operation, report
 from profiling.measure import ladder, paths
 from profiling.measure.launches import measure_launches
 from profiling.measure.run import Launch, Measurement, Run
@@ -20,19 +23,34 @@ from profiling.measure.timer import Schedule
 from profiling.targets import TARGETS, profile_paths
 from tensorops.dispatch import schema, selection
 
+
+def sources_of(folder):
+    return (Path(tensorops.__file__).parent / folder).rglob("*.p[yx][xi]")
+
+
+KERNEL_SOURCES = {
+    path.name for folder in ("kernels", "boundary", "dispatch", "runtime") for path in sources_of(folder)
+}
 SHORT = Schedule(sample_seconds=1e-5, blocks=1)
 MATMUL = TARGETS["matmul"]
+TRACEABLE = why_untraceable() is None
 
 
 @pytest.fixture
 def short(monkeypatch, cache_dir):
     """Make the report's measurements as short as they can be, on small cases."""
-    for module, name in ((ladder, "SLOW"), (paths, "SCHEDULE"), (report, "NATIVE")):
+    for module, name in ((ladder, "SLOW"), (paths, "SCHEDULE")):
         monkeypatch.setattr(module, name, SHORT)
+    monkeypatch.setattr(_report_kernels, "SAMPLE_SECONDS", 0.02)
+    monkeypatch.setattr(_report_operation.calibration, "sample", lambda: [0.04])
     monkeypatch.setattr(lines_module, "RUNS", 1)
     monkeypatch.delenv("TENSOROPS_PROFILE", raising=False)
     monkeypatch.setattr(report.machine, "measure_peak", lambda dtype: 100.0)
-    small = replace(MATMUL, profile_cases=lambda dtype: (square_case(8, dtype), square_case(96, dtype)))
+    small = replace(
+        MATMUL,
+        profile_cases=lambda dtype: (square_case(8, dtype), square_case(96, dtype)),
+        sampled=(("blocked/small", 32), ("blocked/packed", 96)),
+    )
     monkeypatch.setattr(report, "TARGETS", {"matmul": small})
     return cache_dir
 
@@ -52,7 +70,7 @@ def test_the_report_from_end_to_end(short, tmp_path, capsys, monkeypatch):
     for title in (
         "1. Machine",
         "2. The ladder",
-        "3. Hot lines",
+        "3. Lines of",
         "4. Allocations",
         "5. What the dis",
         "6. The profile",
@@ -64,7 +82,7 @@ def test_the_report_from_end_to_end(short, tmp_path, capsys, monkeypatch):
     assert lines[-1].strip() == str(profile)
 
     data = json.loads(path.read_text(encoding="utf-8"))
-    assert (data["schema"], data["kind"], data["profile"]) == (report.SCHEMA, "report", str(profile))
+    assert (data["schema"], data["kind"], data["profile"]) == (2, "report", str(profile))
     assert [step["rung"] for step in data["ladder"]] == [rung.title for rung in MATMUL.ladder]
     assert all(step["error"] is None for step in data["ladder"])
     run = Run.from_dict(data["run"])
@@ -72,11 +90,18 @@ def test_the_report_from_end_to_end(short, tmp_path, capsys, monkeypatch):
         len(samples) == 4 for m in run.measurements for name in m.contenders for samples in m.samples(name)
     )
     assert data["step"]["count"] > 10
+    assert data["target"]["kind"] == "operation"
+    assert data["calibration"] == {"before": [0.04], "after": [0.04]}
+    assert data["allocations"]["count"] == data["step"]["count"]
+    assert "matmul" in [entry["name"] for entry in data["operations"]]
+    kernels = {kernel["title"] for kernel in data["kernels"]}
+    assert kernels == {"naive at 64", "blocked at 64", "blocked/small at 32", "blocked/packed at 96"}
+    hits = {line["function"] for line in data["lines"] if line["hits"]}
     if why_untraceable():
-        assert data["lines"] == []
-        assert why_untraceable() in data["lines_reason"]
+        assert hits == set()
+        assert any(why_untraceable() in note for note in data["notes"])
     else:
-        assert [function["function"] for function in data["lines"]] == ["naive", "blocked"]
+        assert hits == {"naive (naive at 64)", "blocked (blocked at 64)"}
 
 
 def test_the_dispatcher_uses_what_the_report_wrote(short, capsys):
@@ -89,8 +114,14 @@ def test_the_dispatcher_uses_what_the_report_wrote(short, capsys):
     assert set(small.paths) == {"naive", "numpy", "blocked/small", "blocked/packed"}
     assert set(large.paths) == {"numpy", "blocked/small", "blocked/packed"}
     assert all(result.n == 4 and result.allocations == 0 for result in small.paths.values())
-    if not why_untraceable():
-        assert small.paths["naive"].hotspot.startswith("ladder.pyx:")
+    if why_not_sampled() is None:
+        for path, sources in (
+            ("naive", {"ladder.pyx"}),
+            ("blocked/small", KERNEL_SOURCES),
+            ("blocked/packed", KERNEL_SOURCES),
+        ):
+            for entry in (small, large) if path != "naive" else (small,):
+                assert entry.paths[path].hotspot.partition(":")[0] in sources
     explained = tensorops.explain("matmul", (8, 8), (8, 8), threads=1)
     assert explained.choice.entry is not None
     assert "measured" in capsys.readouterr().out
@@ -108,7 +139,7 @@ def test_a_profile_that_cannot_be_written_is_told_and_fails(short, monkeypatch, 
     def full(profile):
         raise OSError(28, "No space left on device", "/somewhere/profile.json")
 
-    monkeypatch.setattr(report.schema, "save", full)
+    monkeypatch.setattr(_report_operation.schema, "save", full)
     assert run_report() == 1
     last = capsys.readouterr().out.splitlines()[-1].strip()
     assert last == "NOT WRITTEN: No space left on device: /somewhere/profile.json"
@@ -116,21 +147,40 @@ def test_a_profile_that_cannot_be_written_is_told_and_fails(short, monkeypatch, 
 
 def test_a_python_that_cannot_trace_says_so(short, monkeypatch, capsys):
     reason = why_untraceable((3, 12))
-    monkeypatch.setattr(report, "why_untraceable", lambda: reason)
+    monkeypatch.setattr(_report_operation, "why_untraceable", lambda: reason)
     assert run_report("--no-save") == 0
-    assert f"Not counted: {reason}." in " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Hits were not counted: {reason}." in text
+    if why_not_sampled() is None:
+        assert "naive at 64: a call takes" in text
 
 
 def test_missing_twins_are_told(short, monkeypatch, capsys):
     def missing(target):
         raise ImportError("No module named 'tensorops._traced.ladder'")
 
-    monkeypatch.setattr(report, "why_untraceable", lambda: None)
-    monkeypatch.setattr(report, "traced_functions", missing)
+    monkeypatch.setattr(_report_operation, "why_untraceable", lambda: None)
+    monkeypatch.setattr(_report_operation, "traced_functions", missing)
     assert run_report("--no-save") == 0
-    assert "Not counted: No module named 'tensorops._traced.ladder'." in " ".join(
+    assert "Hits were not counted: No module named 'tensorops._traced.ladder'." in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+@pytest.mark.skipif(not TRACEABLE, reason=str(why_untraceable()))
+def test_without_samples_the_old_rule_holds_and_is_told(short, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sampler, "why_unavailable", lambda: "this is not Linux")
+    path = tmp_path / "report.json"
+    assert run_report("--json", str(path)) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "ladder.pyx:61 is the innermost line; no times: this is not Linux." in text
+    data = json.loads(path.read_text(encoding="utf-8"))
+    assert {line["seconds"] for line in data["lines"]} == {None}
+    assert "blocked/packed at 96: this is not Linux." in data["notes"]
+    profile = schema.load()
+    hotspots = {name: found.hotspot for entry in profile.entries for name, found in entry.paths.items()}
+    assert hotspots["naive"] == "ladder.pyx:61"
+    assert hotspots["blocked/packed"] is None
 
 
 def test_a_wrong_rung_is_shown_and_fails(short, monkeypatch, capsys):
@@ -141,7 +191,7 @@ def test_a_wrong_rung_is_shown_and_fails(short, monkeypatch, capsys):
         collected.measurements = [replace(first, errors=wrong), *rest]
         return collected
 
-    monkeypatch.setattr(report, "measure_launches", measure)
+    monkeypatch.setattr(_report_operation, "measure_launches", measure)
     assert run_report("--no-save") == 1
     text = " ".join(capsys.readouterr().out.split())
     assert "blocked: WRONG, wrong result in 3 of 256 elements." in text
@@ -164,6 +214,14 @@ def test_a_path_with_a_wrong_result_never_enters_the_profile():
         (["--size", "3"], "expected 16 to 8192"),
         (["--size", "100000"], "expected 16 to 8192"),
         (["--threads", "1000"], "this process may use"),
+        (["--shapes", "4x5,4x5"], "do not fit"),
+        (["--shapes", "4by5"], "expected something like 64x784,784x128"),
+        (["--shapes", "4x5"], "two operands"),
+        (["--shapes", "0x5,5x3"], "0 FLOPs"),
+        (["--shapes", "4x5,5x4", "--size", "64"], "exclude each other"),
+        (["--lines"], "--lines: not for an operation"),
+        (["--args", "x"], "--args: not for an operation"),
+        (["--", "x"], "takes no arguments after --"),
     ],
 )
 def test_values_out_of_range_end_with_2(options, message, capsys):
@@ -174,8 +232,6 @@ def test_values_out_of_range_end_with_2(options, message, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["softmax"], "unknown target 'softmax'; known: matmul"),
-        ([], "TARGET"),
         (["matmul", "--size", "big"], "invalid int value"),
         (["matmul", "--threads", "0"], "whole number from 1"),
         (["matmul", "--dtype", "int8"], "known: float32, float64"),
@@ -196,12 +252,12 @@ def test_the_shim_is_the_verb(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("profiling.report", run_name="__main__")
     assert ended.value.code == 2
-    assert "unknown target 'no-such-target'; known: matmul" in capsys.readouterr().err
+    assert "unknown target 'no-such-target': no operation of that name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(64, [64]), (512, [128, 512]), (2048, [128, 1024, 2048])])
 def test_slow_rungs_are_measured_smaller(size, sizes):
-    jobs = ladder.ladder_jobs(MATMUL, size, "float32")
+    jobs = ladder.ladder_jobs(MATMUL, square_case(size, "float32"))
     assert [job.case.shapes[0][0] for job in jobs] == sizes
     assert sorted(name for job in jobs for name in job.contenders) == sorted(
         r.contender for r in MATMUL.ladder
@@ -213,10 +269,11 @@ def test_extrapolated_times_and_speedups():
     seconds = {"path:python": 1.0, "ladder:naive": 0.1, "ladder:reordered": 0.05, "ladder:blocked": 0.02}
     seconds |= {"path:blocked/packed": 0.01, "numpy": 0.02}
     measured = []
-    for job in ladder.ladder_jobs(MATMUL, 2048, "float32"):
+    case = square_case(2048, "float32")
+    for job in ladder.ladder_jobs(MATMUL, case):
         launch = Launch.of({n: [seconds[n]] * 4 for n in job.contenders}, dict.fromkeys(job.contenders, 1))
         measured.append(Measurement(job.case, 1, (launch,)))
-    steps = {step.rung.contender: step for step in ladder.ladder_steps(MATMUL, 2048, "float32", measured)}
+    steps = {step.rung.contender: step for step in ladder.ladder_steps(MATMUL, case, measured)}
     python, naive, optimised = (steps[n] for n in ("path:python", "ladder:naive", "path:blocked/packed"))
     assert python.extrapolated
     assert not optimised.extrapolated
@@ -225,6 +282,26 @@ def test_extrapolated_times_and_speedups():
     assert naive.speedup.estimate == pytest.approx(1.0)
     assert python.speedup.estimate == pytest.approx(0.8 / 4096)
     assert optimised.speedup.estimate == pytest.approx(80.0)
+
+
+def test_shapes_take_the_place_of_a_size(short, capsys):
+    assert main(["report", "matmul", "--shapes", "6x5,5x7", "--no-save"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("matmul: 6x5x7 float32, 1 thread")
+    assert "2. The ladder, 6x5x7" in text
+
+
+def test_a_batch_skips_the_rungs_for_two_matrices(short, capsys):
+    assert main(["report", "matmul", "--shapes", "2x6x5,2x5x7", "--no-save"]) == 0
+    text = capsys.readouterr().out
+    assert "Speed-up over Python loops" in text
+    assert "  reordered" not in text
+
+
+def test_large_shapes_are_clipped_for_slow_rungs():
+    case = Case("matmul", "float32", ((64, 784), (784, 128)))
+    jobs = ladder.ladder_jobs(MATMUL, case)
+    assert [job.case.shapes for job in jobs] == [((64, 128), (128, 128)), case.shapes]
 
 
 def test_plain_python_is_never_measured_as_a_path():

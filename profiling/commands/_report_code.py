@@ -1,0 +1,348 @@
+"""The report on a user's own code: a script or a function, run in a process of its own."""
+
+from __future__ import annotations
+
+import linecache
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..collect.line_table import Function, Line, LineTable, functions_of, that_matter
+from ..collect.lines import why_untraceable
+from ..collect.native_lines import pyx_line_times
+from ..collect.own_code import OwnCode, blocks_of, matches
+from ..collect.runner import Collected, Mode, run_program
+from ..collect.samples import line_times
+from ..document import Document, Section
+from ..measure import calibration, machine
+from ..targets import CodeTarget, FunctionTarget, ScriptTarget
+from ..targets.code import did_you_mean
+from . import _report_lines as line_sections
+from . import _report_totals as totals
+from ._base import CommandError
+from ._report_samples import without_lines, without_measuring
+
+SCHEMA = 2
+ALLOCATION_FIGURES = ("count", "bytes", "peak", "live", "min_bytes", "work_memory")
+LINES_BUDGET = 3_000_000
+MEMORY_BUDGET = 200_000
+"""An event costs memory_profiler a hundred times what it costs line_profiler."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOptions:
+    """What to look at beside the first run.
+
+    Attributes
+    ----------
+    lines, memory : bool
+        Whether line_profiler and memory_profiler follow further runs.
+    budget : int or None
+        Events that each of them may take; None for their defaults.
+    functions : tuple of str
+        Names of the functions to show; empty for those that matter.
+    min_bytes : int
+        Smaller buffers are not counted.
+    seconds : float
+        How long a function is sampled.
+    """
+
+    lines: bool = False
+    memory: bool = False
+    budget: int | None = None
+    functions: tuple[str, ...] = ()
+    min_bytes: int = 64
+    seconds: float = 1.0
+
+
+def code_report(target: CodeTarget, options: CodeOptions) -> Document:
+    """Run a script or a function, and return the report on it.
+
+    Parameters
+    ----------
+    target : ScriptTarget or FunctionTarget
+        What to run.
+    options : CodeOptions
+        What to look at.
+
+    Returns
+    -------
+    Document
+        Its exit code is the program's own.
+
+    Raises
+    ------
+    CommandError
+        If there is no such function, its arguments cannot be made, or a function asked for does not exist.
+    """
+    own_files = [target.path] if isinstance(target, ScriptTarget) and target.path else []
+    own = OwnCode(own_files)
+    before = calibration.sample()
+    described = machine.describe()
+
+    def run(mode: Mode, functions: Iterable[tuple[str, str]] = (), budget: int = 0) -> Collected:
+        return run_program(
+            target.to_dict(),
+            mode=mode,
+            own=own_files,
+            min_bytes=options.min_bytes,
+            seconds=options.seconds,
+            functions=functions,
+            budget=budget,
+        )
+
+    collected = run("sample")
+    if collected.ended == "unusable":
+        raise CommandError(collected.message)
+    after = calibration.sample()
+    subject = Subject(
+        what="function" if isinstance(target, FunctionTarget) else "script",
+        title=_title(target),
+        target=_target_dict(target),
+        machine=described,
+        calibration={"before": before, "after": after},
+    )
+    return build_document(subject, collected, own, options, run)
+
+
+def _title(target: CodeTarget) -> str:
+    if isinstance(target, FunctionTarget):
+        return f"{target.name}({target.arguments})"
+    return shlex.join([*target.name.split(" ", 1), *target.arguments])
+
+
+def _target_dict(target: CodeTarget) -> dict[str, Any]:
+    if isinstance(target, FunctionTarget):
+        arguments: Any = {"setup": target.setup, "args": target.arguments}
+        return {"kind": "function", "name": target.name, "arguments": arguments}
+    return {"kind": "script", "name": target.name, "arguments": list(target.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a report is about.
+
+    Attributes
+    ----------
+    what : str
+        ``script``, ``function``, or another noun for sentences.
+    title : str
+        One line.
+    target : mapping
+        ``kind``, ``name`` and ``arguments``, for programs.
+    machine : mapping
+        As ``profiling.measure.machine.describe``.
+    calibration : mapping
+        ``before`` and ``after``.
+    """
+
+    what: str
+    title: str
+    target: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    calibration: Mapping[str, Any]
+
+
+def build_document(
+    subject: Subject,
+    collected: Collected,
+    own: OwnCode,
+    options: CodeOptions,
+    run: Callable[[Mode, Iterable[tuple[str, str]], int], Collected],
+) -> Document:
+    """Make the report of a first run, with the further runs that were asked for.
+
+    Parameters
+    ----------
+    subject : Subject
+        What was run.
+    collected : Collected
+        What the first run left.
+    own : OwnCode
+        Whose lines are shown.
+    options : CodeOptions
+        What else to look at.
+    run : callable
+        ``run(mode, functions, budget)`` runs the program once more under a tracer.
+
+    Returns
+    -------
+    Document
+        Its exit code is that of the first run.
+
+    Raises
+    ------
+    CommandError
+        If a function asked for does not exist.
+    """
+    # A source may have changed since an earlier report of this process.
+    linecache.checkcache()
+    blocks_of.cache_clear()
+    table = LineTable()
+    samples, measuring = without_measuring(collected.samples)
+    calls = max(1, collected.calls)
+    table.add_times(line_times(samples, own), own.absolute, calls)
+    table.add_times(pyx_line_times(samples), own.absolute, calls)
+    if collected.allocations is not None and "reason" not in collected.allocations:
+        table.add_allocations(collected.allocations["lines"], own.absolute)
+    measured = functions_of(table.lines())
+    chosen, notes = _choose(measured, options.functions)
+    followed = [function for function in chosen if function.lines[0].origin == "python"]
+    notes += totals.coverage_notes(collected, measuring)
+    notes += without_lines(samples, own)
+    for wanted, mode, budget in (
+        (options.lines, "lines", options.budget or LINES_BUDGET),
+        (options.memory, "memory", options.budget or MEMORY_BUDGET),
+    ):
+        if wanted:
+            notes += _follow(table, own, followed, run, mode, budget)  # type: ignore[arg-type]
+    lines = table.lines()
+    names = {(function.file, function.block) for function in chosen}
+    shown = [function for function in functions_of(lines) if (function.file, function.block) in names]
+    return Document(
+        subject.title,
+        _sections(subject, collected, lines, shown, options, notes),
+        _data(subject, collected, lines, options, notes),
+        exit_code=collected.exit_code,
+    )
+
+
+def _choose(measured: Sequence[Function], names: Sequence[str]) -> tuple[list[Function], list[str]]:
+    """Return the functions to show, and what has to be said about those asked for by name."""
+    if not names:
+        return that_matter(measured), []
+    chosen = []
+    notes = []
+    for name in names:
+        found = [function for function in measured if matches(name, function.block.name, function.file)]
+        chosen += [function for function in found if function not in chosen]
+        if not found:
+            known = [function.block.name for function in measured]
+            notes.append(
+                f"{name}: never found running, nor allocating: it did not run, took too little time to be "
+                f"sampled, or has another name{did_you_mean(name, known)}"
+            )
+    return chosen, notes
+
+
+def _follow(
+    table: LineTable,
+    own: OwnCode,
+    functions: Sequence[Function],
+    run: Callable[[Mode, Iterable[tuple[str, str]], int], Collected],
+    mode: Mode,
+    budget: int,
+) -> list[str]:
+    """Run the program once more under a tracer, add what it finds, and return what has to be said."""
+    tool = {"lines": "line_profiler", "memory": "memory_profiler"}[mode]
+    if not functions:
+        return [f"{tool} had nothing to follow: no Python function of the user's own was found running."]
+    names = [(function.file, function.block.name) for function in functions]
+    followed = ", ".join(name for _, name in names)
+    print(f"One more run, followed by {tool} for at most {budget:,} events: {followed}.", file=sys.stderr)
+    try:
+        again = run(mode, names, budget)
+    except ImportError as error:
+        return [f"{tool} could not be used: {error}."]
+    if again.traced is None:
+        return [f"{tool} found nothing: {totals.ending_text(again, 'further run')}"]
+    table.add_traced(again.traced, own.absolute)
+    notes = []
+    stopped = again.traced["stopped"]
+    if stopped is not None:
+        notes.append(
+            f"{tool} stopped {stopped}; what ran later is missing from its figures. --budget-events allows "
+            "more."
+        )
+    notes += again.traced["notes"]
+    if again.ended not in ("returned", "exited"):
+        notes.append(f"The run under {tool}: {totals.ending_text(again, 'program')}")
+    if not again.traced["lines"]:
+        notes.append(f"{tool} saw none of these functions run: {followed}.")
+    if mode == "memory":
+        notes.append(
+            "Process: growth of the resident set while a line ran, in the main thread. It is counted in "
+            "pages, and freed memory is used again: it shows where a process grows, not what a line "
+            "allocates."
+        )
+    return notes
+
+
+def _sections(
+    subject: Subject,
+    collected: Collected,
+    lines: Sequence[Line],
+    shown: Sequence[Function],
+    options: CodeOptions,
+    notes: Sequence[str],
+) -> tuple[Section, ...]:
+    per = "one call" if subject.what == "function" else "the run"
+    no_allocations, no_operations = (
+        totals.why_not_counted(figures) for figures in (collected.allocations, collected.operations)
+    )
+    minimum = options.min_bytes
+    python = sum(line.seconds or 0.0 for line in lines if line.origin == "python")
+    total = python or sum(line.seconds or 0.0 for line in lines)
+    reason = collected.sampling.get("reason")
+    sections = [
+        totals.run_section("1. The run", collected, subject.machine, subject.what),
+        line_sections.hottest_section("2. Hottest lines", lines, per, reason),
+        line_sections.allocating_section("3. Most allocating lines", lines, per, minimum, no_allocations),
+        totals.operations_section("4. Operations", collected.operations, per, no_operations),
+    ]
+    listings = line_sections.listing_blocks(shown, total)
+    blocks = listings or ("No function of the user's own code took time or allocated.",)
+    sections.append(Section("5. Functions", (*blocks, _hits_text(lines))))
+    if notes:
+        sections.append(Section("6. What the figures miss", tuple(notes)))
+    return tuple(sections)
+
+
+def _hits_text(lines: Sequence[Line]) -> str:
+    if any(line.hits for line in lines):
+        text = "Hits are exact, by line_profiler; time is sampled, so it has none of the tracer's cost."
+    else:
+        text = "Hits are counted by a further run with --lines, growth of the process with --memory."
+    if any(line.origin == "pyx" for line in lines):
+        reason = why_untraceable()
+        text += " Lines of .pyx files have times by sampling, and no hits"
+        text += f": {reason}." if reason else " unless they are built with line tracing."
+    return text
+
+
+def _data(
+    subject: Subject,
+    collected: Collected,
+    lines: Sequence[Line],
+    options: CodeOptions,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    allocations = operations = None
+    if collected.allocations is not None and "reason" not in collected.allocations:
+        allocations = {name: collected.allocations[name] for name in ALLOCATION_FIGURES}
+    if collected.operations is not None and "reason" not in collected.operations:
+        operations = collected.operations["operations"]
+    return {
+        "schema": SCHEMA,
+        "kind": "report",
+        "target": dict(subject.target),
+        "machine": dict(subject.machine),
+        "lines": [line.to_dict() for line in lines],
+        "operations": operations or [],
+        "allocations": allocations,
+        "calibration": dict(subject.calibration),
+        "sampling": {**collected.sampling, "calls": collected.calls},
+        "program": {
+            "ended": collected.ended,
+            "message": collected.message,
+            "exit_code": collected.exit_code,
+            "wall_seconds": collected.wall,
+            "cpu_seconds": collected.cpu,
+            "children_cpu_seconds": collected.children_cpu,
+            "forks": collected.forks,
+        },
+        "run": None,
+        "notes": list(notes),
+    }

@@ -1,0 +1,227 @@
+"""The section about the lines of the kernels: exact hits from the traced twins, real time by sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..cases import Case, result_shape
+from ..collect.line_table import Line, LineTable, functions_of
+from ..collect.lines import FunctionLines
+from ..collect.samples import Sample
+from ..document import Block, Section, time_text
+from ..measure.contenders import get_library
+from ..measure.paths import PREFIX
+from ..targets import Target
+from ._report_lines import listing_blocks
+
+SAMPLE_SECONDS = 0.2
+PIECE_SECONDS = 0.01
+INTERVAL = 5e-4
+SHOWN_SHARE = 0.03
+"""A function with less of a path's time is not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelLines:
+    """The lines of one kernel or path.
+
+    Attributes
+    ----------
+    title : str
+        Name of the function or path, and the sizes it ran at.
+    path : str or None
+        The dispatcher's path that it is.
+    call_seconds : float or None
+        Processor time of one call in all threads, by sampling, or None without samples.
+    lines : tuple of Line
+        Seconds of one call; hits where a twin counted them.
+    hotspot : str or None
+        Its hottest line.
+    sampling : mapping
+        ``interval``, ``seconds``, ``samples``, ``lost`` and ``calls``, or ``reason``.
+    """
+
+    title: str
+    path: str | None
+    call_seconds: float | None
+    lines: tuple[Line, ...]
+    hotspot: str | None
+    sampling: dict[str, Any] = field(default_factory=dict)
+
+
+def kernel_lines(
+    target: Target, dtype: str, threads: int, traced: Sequence[FunctionLines]
+) -> list[KernelLines]:
+    """Sample the compiled code of a target at its own speed and join the hits of its twins.
+
+    Parameters
+    ----------
+    target : Target
+        What is profiled.
+    dtype : str
+        Of the operands.
+    threads : int
+        Threads of the paths.
+    traced : sequence of FunctionLines
+        Hits of the twins, at the target's traced size.
+
+    Returns
+    -------
+    list of KernelLines
+        The traced functions, then the paths.
+    """
+    by_name = {function.function: function for function in traced}
+    found = []
+    for call in target.traced:
+        case = target.case(target.traced_size, dtype)
+        title = f"{call.function} at {target.traced_size}"
+        found.append(_sampled(title, call.path, call.contender, case, 1, by_name.get(call.function)))
+    for path, size in target.sampled:
+        case = target.case(size, dtype)
+        found.append(_sampled(f"{path} at {size}", path, PREFIX + path, case, threads, None))
+    return found
+
+
+def _sampled(
+    title: str, path: str | None, contender: str, case: Case, threads: int, hits: FunctionLines | None
+) -> KernelLines:
+    from ..collect.native_lines import pyx_line_times
+
+    table = LineTable()
+    if hits is not None:
+        for entry in hits.lines:
+            table.add(hits.filename, entry.line, hits=entry.hits)
+    samples, sampling = sample_contender(contender, case, threads)
+    call_seconds = None
+    if "reason" not in sampling:
+        table.add_times(pyx_line_times(samples), str, sampling["calls"])
+        call_seconds = sum(sample.seconds for sample in samples if sample.running) / sampling["calls"]
+    lines = table.lines()
+    timed = [line for line in lines if line.seconds]
+    if "reason" not in sampling and not timed:
+        sampling = {**sampling, "reason": "no sample fell on a line of a .pyx file"}
+    if not timed and hits is not None:
+        # Without samples only what lasts long enough under the tracer is known.
+        long = {entry.line: entry.seconds_per_hit for entry in hits.lines}
+        lines = [replace(line, seconds_per_hit=long.get(line.line)) for line in lines]
+    hottest = max(timed, key=lambda line: line.seconds or 0.0, default=None)
+    hotspot = hottest.place if hottest is not None else hits.hotspot if hits is not None else None
+    return KernelLines(title, path, call_seconds, tuple(lines), hotspot, sampling)
+
+
+def sample_contender(
+    contender: str, case: Case, threads: int, seconds: float | None = None
+) -> tuple[list[Sample], dict[str, Any]]:
+    """Run a contender for a while under the sampler, at its own speed.
+
+    Parameters
+    ----------
+    contender : str
+        As ``profiling.measure.contenders.get_library`` knows it.
+    case : Case
+        What it computes.
+    threads : int
+        Threads it may use.
+    seconds : float, optional
+        For how long; `SAMPLE_SECONDS` by default.
+
+    Returns
+    -------
+    samples : list of Sample
+        Where its threads were.
+    sampling : dict
+        ``interval``, ``seconds``, ``samples``, ``lost`` and ``calls``, or ``reason`` why there are none.
+    """
+    from ..collect.sampler import Sampler, why_unavailable
+
+    reason = why_unavailable()
+    if reason is not None:
+        return [], {"reason": reason}
+    library = get_library(contender)
+    library.set_threads(threads)
+    loop = library.loop(case, case.operands(), np.empty(result_shape(case), case.dtype))
+    once = max(loop(1), 1e-7)
+    count = max(1, int(PIECE_SECONDS / once))
+    elapsed, calls = 0.0, 0
+    with Sampler(interval=INTERVAL) as sampler:
+        while elapsed < (SAMPLE_SECONDS if seconds is None else seconds):
+            elapsed += loop(count)
+            calls += count
+    samples = sampler.samples()
+    return samples, {
+        "interval": sampler.interval,
+        "seconds": elapsed,
+        "samples": sum(sample.samples for sample in samples),
+        "lost": sampler.lost,
+        "calls": calls,
+    }
+
+
+def kernels_section(kernels: Sequence[KernelLines], reason: str | None) -> Section:
+    """Return section 3: the source of the kernels, line by line.
+
+    Parameters
+    ----------
+    kernels : sequence of KernelLines
+        As `kernel_lines` returns them.
+    reason : str or None
+        Why no hits were counted.
+
+    Returns
+    -------
+    Section
+        Listings with time, share and hits.
+    """
+    blocks: list[Block] = []
+    for kernel in kernels:
+        timed = sum(line.seconds or 0.0 for line in kernel.lines)
+        if not kernel.lines:
+            blocks.append(f"{kernel.title}: no lines: {kernel.sampling.get('reason', reason)}.")
+            continue
+        text = f"{kernel.title}: "
+        if kernel.call_seconds is not None and timed:
+            text += f"a call takes {time_text(kernel.call_seconds)} of the processor"
+            most = max((line.hits for line in kernel.lines if line.hits), default=0)
+            if most:
+                text += f", {time_text(kernel.call_seconds / most)} for each run of its innermost line"
+            text += f"; the hottest line is {kernel.hotspot}."
+        else:
+            text += f"{kernel.hotspot} is the innermost line; no times: {kernel.sampling['reason']}."
+        blocks.append(text)
+        functions = functions_of(kernel.lines)
+        blocks += listing_blocks(
+            [one for one in functions if not timed or one.seconds >= SHOWN_SHARE * timed], timed
+        )
+    if reason is not None:
+        blocks.append(f"Hits were not counted: {reason}.")
+    blocks.append(
+        "Time is that of one call of the untraced code, by sampling; the compiler merges the head of a "
+        "loop with its body, so read the lines of an inner loop together. Hits are exact, counted on a "
+        "twin that is built with tracing, whose times are not shown: its tracer costs hundreds of times "
+        "an inner line's own time."
+    )
+    return Section("3. Lines of the kernels", tuple(blocks))
+
+
+def line_dicts(kernels: Sequence[KernelLines]) -> list[dict[str, Any]]:
+    """Return the lines of all kernels as JSON-ready values; each names its kernel in ``function``.
+
+    Parameters
+    ----------
+    kernels : sequence of KernelLines
+        As `kernel_lines` returns them.
+
+    Returns
+    -------
+    list of dict
+        As `profiling.collect.line_table.Line.to_dict`.
+    """
+    return [
+        {**line.to_dict(), "function": f"{line.function} ({kernel.title})"}
+        for kernel in kernels
+        for line in kernel.lines
+    ]
