@@ -29,7 +29,7 @@ LONGEST_SAMPLE = 1e-3
 """Short, and many: on a busy machine a sample that fits between two interruptions is worth a long one that
 does not."""
 SHORTEST_SAMPLE = 2e-4
-ROUNDS_PER_CALIBRATION = 4
+ROUNDS_PER_CALIBRATION = 2
 FEWEST_TURNS = 4
 """If the rest of the budget holds fewer turns of single calls than this, calls are not repeated in loops."""
 

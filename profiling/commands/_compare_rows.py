@@ -204,7 +204,7 @@ def _timings(
 
 def _timing_row(before: Timing, after: Timing, share: float) -> TimingRow:
     own = before.samples(before.contender), after.samples(after.contender)
-    drift = calibration_drift(before.calibration, after.calibration)
+    drift = calibration_drift(before.calibration, after.calibration, quietest=True)
     yardstick = _yardstick(before, after, drift)
     if yardstick is None:
         change, basis = timing_change(*own, drift, share), drift.basis

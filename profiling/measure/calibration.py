@@ -15,18 +15,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-PIECES = 10
-"""Pieces of a sample; each takes about 4 ms on a processor of 2021."""
+PIECES = 40
+"""Pieces of a sample; each takes about 1 ms on a processor of 2021. Short, so that on a busy machine some
+of them fall between two interruptions."""
 
 FINEST_USE = 1e-5
 """Coarsest resolution, in seconds, at which processor time serves."""
 
-_INTERPRETER_TURNS = 30_000
-_SMALL_CALLS = 1200
+_INTERPRETER_TURNS = 7_500
+_SMALL_CALLS = 300
 _SMALL = 16
 _ROWS = 64
-_PRODUCTS = 8
-_PASSES = 480
+_PRODUCTS = 2
+_PASSES = 120
 _LENGTH = 8_192
 """64 KiB: what just fits into a second-level cache is fast or slow by the luck of its pages."""
 

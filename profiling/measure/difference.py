@@ -33,6 +33,7 @@ CONFIDENCE = 0.99
 
 Verdict: TypeAlias = Literal["slower", "faster", "same", "unknown"]
 Launches: TypeAlias = Sequence[Sequence[float]]
+Calibration: TypeAlias = Mapping[str, Sequence[float]]
 
 CALIBRATED_SD = 0.035
 """Error of the logarithm that is left when a calibration is divided out."""
@@ -42,15 +43,18 @@ UNCALIBRATED_SD = 0.10
 """Error where nothing tells how fast the machine was."""
 LINE_SD = 0.01
 """Error of a line besides the drift that all lines share."""
-EFFECTIVE_BLOCKS = 2
-"""Independent blocks that a run holds at most, as far as its spread is concerned."""
+MOST_PIECES = 12
+"""Pieces of neighbouring samples that a run is cut into."""
+FEWEST_PIECES = 4
+FASTEST_SHARE = 0.05
+FEWEST_FASTEST = 2
+REPLICATES = 200
 _NORMAL_SPREAD = 1.4826
 """Standard deviation over median absolute deviation, for normal errors."""
 _MEDIAN_EFFICIENCY = math.pi / 2
 """Variance of a median over that of a mean, for normal errors."""
 FEWEST_SAMPLES = 8
 """A line with fewer samples in both reports is not judged."""
-FEWEST_BLOCKS = 2
 FEWEST_WITNESSES = 3
 """Other lines that are needed for a second opinion on the drift."""
 FEWEST_WITNESS_SAMPLES = 30
@@ -134,7 +138,7 @@ class Change:
         return self.verdict == "slower" and self.ratio.estimate > 1 + threshold
 
 
-def calibration_drift(before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]) -> Drift:
+def calibration_drift(before: Calibration, after: Calibration, *, quietest: bool = False) -> Drift:
     """Return the drift between two runs from their calibrations.
 
     Parameters
@@ -142,6 +146,9 @@ def calibration_drift(before: Mapping[str, Sequence[float]], after: Mapping[str,
     before, after : mapping of str to sequence of float
         Seconds of the fixed work, taken "before", "during" and "after" the run; of the first run and of
         the second.
+    quietest : bool
+        Whether the fastest pieces are compared, as for timing samples, of which the fastest count too;
+        else the middle ones, as for a profile, which adds up whatever the run met.
 
     Returns
     -------
@@ -154,23 +161,30 @@ def calibration_drift(before: Mapping[str, Sequence[float]], after: Mapping[str,
     >>> round(drift.factor, 3)
     1.1
     """
-    first, second = _speed(before), _speed(after)
+    speed = _quietest_speed if quietest else _middle_speed
+    first, second = speed(before), speed(after)
     if first is None or second is None:
         return Drift(0.0, UNCALIBRATED_SD, "nothing: a file has no calibration")
-    variance = CALIBRATED_SD**2 + first[1] ** 2 + second[1] ** 2
+    variance = CALIBRATED_SD**2 + first[1] + second[1]
     return Drift(second[0] - first[0], math.sqrt(variance), "the calibration stored with each file")
 
 
-def _speed(calibration: Mapping[str, Sequence[float]]) -> tuple[float, float] | None:
-    """Return the log of the time of the fixed work, and its standard error within the run."""
+def _middle_speed(calibration: Calibration) -> tuple[float, float] | None:
+    """Return the log of the usual time of the fixed work, and its variance within the run."""
     logs = [float(np.median(np.log(taken))) for taken in calibration.values() if len(taken)]
     if not logs:
         return None
-    middle = float(np.median(np.log(calibration["during"]))) if calibration.get("during") else None
-    spread = (max(logs) - min(logs)) / 2 / math.sqrt(3)
-    if middle is not None:
-        return middle, 0.0
-    return sum(logs) / len(logs), spread
+    if calibration.get("during"):
+        return float(np.median(np.log(calibration["during"]))), 0.0
+    # The run lies between the two, in a place that is not known.
+    return sum(logs) / len(logs), (max(logs) - min(logs)) ** 2 / 12
+
+
+def _quietest_speed(calibration: Calibration) -> tuple[float, float] | None:
+    found = _quietest(
+        [[*calibration.get("before", ()), *calibration.get("during", ()), *calibration.get("after", ())]]
+    )
+    return None if found is None else (found.log, found.variance)
 
 
 def judge(log: float, variance: float, n: int, share: float, freedom: float = math.inf) -> Change:
@@ -233,7 +247,7 @@ def timing_change(
     Returns
     -------
     Change
-        Unknown where a run has fewer than two blocks.
+        Of the fastest samples of each run. Unknown where a run has fewer than four samples.
 
     Examples
     --------
@@ -243,43 +257,65 @@ def timing_change(
     >>> timing_change([[1.0] * 16], [[1.2] * 16], still, yardstick=([[2.0] * 16], [[2.4] * 16])).verdict
     'same'
     """
-    pairs = (
-        ((before, None), (after, None))
-        if yardstick is None
-        else ((before, yardstick[0]), (after, yardstick[1]))
-    )
-    logs = [_block_logs(own, other) for own, other in pairs]
-    sizes = [sum(launch.size for launch in run) for run in logs]
-    blocks, freedom = min(sizes), sum(sizes) - 2
-    if blocks < FEWEST_BLOCKS:
+    others = (None, None) if yardstick is None else yardstick
+    first, second = _quietest(before, others[0]), _quietest(after, others[1])
+    if first is None or second is None:
         return UNKNOWN
-    medians = [float(np.median(np.concatenate(run))) for run in logs]
-    variance = sum(_variance(run) for run in logs)
-    log = medians[1] - medians[0]
+    log, variance = second.log - first.log, first.variance + second.variance
+    pieces, freedom = min(first.pieces, second.pieces), first.pieces + second.pieces - 2
     if yardstick is None:
-        return judge(log - drift.log, variance + drift.sd**2, blocks, share, freedom)
-    return judge(log, variance + YARDSTICK_SD**2, blocks, share, freedom)
+        return judge(log - drift.log, variance + drift.sd**2, pieces, share, freedom)
+    return judge(log, variance + YARDSTICK_SD**2, pieces, share, freedom)
 
 
-def _variance(run: Sequence[stats.Floats]) -> float:
-    """Return the variance of the median of a run's blocks.
+@dataclass(frozen=True, slots=True)
+class _Quietest:
+    """Logarithm of a time in the quietest part of a run, its variance, and the pieces that rests on."""
 
-    The bootstrap takes blocks for independent. On a busy machine they are not: a neighbour slows many in
-    a row, and the next run meets another one. So a wide spread is not divided by the number of blocks, but
-    by `EFFECTIVE_BLOCKS` at most.
+    log: float
+    variance: float
+    pieces: int
+
+
+def _quietest(own: Launches, other: Launches | None = None) -> _Quietest | None:
+    """Return the time of the fastest samples, relative to the other's fastest if there is one.
+
+    On a busy machine the middle of the samples tells how busy it was, and the next run will meet other
+    neighbours. The fastest come back: on a machine with two hardware threads to a core, medians of equal
+    runs differed by half, and the fastest of 200 samples by one per cent. Whether a run was quiet long
+    enough to have any is seen by leaving parts of it out, which the bootstrap over its pieces does.
     """
-    pooled = np.concatenate(run)
-    spread = _NORMAL_SPREAD * float(np.median(np.abs(pooled - np.median(pooled))))
-    correlated = _MEDIAN_EFFICIENCY * spread**2 / min(pooled.size, EFFECTIVE_BLOCKS)
-    return max(float(np.var(stats.bootstrap_medians(run))), correlated)
+    cut = _pieces(own) if other is None else _pieces(own, other)
+    if len(cut[0]) < FEWEST_PIECES:
+        return None
+    rng = np.random.default_rng(stats.SEED)
+    drawn = rng.integers(0, len(cut[0]), size=(REPLICATES, len(cut[0])))
+
+    def difference(which: stats.Integers) -> float:
+        fastest = [_fastest(np.concatenate([pieces[number] for number in which])) for pieces in cut]
+        return fastest[0] - (fastest[1] if other is not None else 0.0)
+
+    replicates = [difference(which) for which in drawn]
+    return _Quietest(difference(np.arange(len(cut[0]))), float(np.var(replicates)), len(cut[0]))
 
 
-def _block_logs(own: Launches, other: Launches | None) -> list[stats.Floats]:
-    """Return log(own) per block, or log(own / other) where there is a yardstick."""
-    block = stats.BLOCK if min(len(launch) for launch in own) >= 2 * stats.BLOCK else 1
-    if other is None:
-        return [np.log(stats.block_minima(launch, block)) for launch in own]
-    return [stats.log_ratios(theirs, ours, block) for ours, theirs in zip(own, other, strict=True)]
+def _pieces(*contenders: Launches) -> list[list[stats.Floats]]:
+    """Cut each contender's log samples into pieces of neighbours, the same for all."""
+    count = sum(len(launch) for launch in contenders[0])
+    length = max(1, round(count / MOST_PIECES))
+    return [
+        [
+            np.log(np.asarray(launch[start : start + length], dtype=np.float64))
+            for launch in launches
+            for start in range(0, len(launch) - length + 1, length)
+        ]
+        for launches in contenders
+    ]
+
+
+def _fastest(logs: stats.Floats) -> float:
+    count = max(FEWEST_FASTEST, round(FASTEST_SHARE * logs.size))
+    return float(np.mean(np.partition(logs, count - 1)[:count]))
 
 
 def yardstick_holds(before: Launches, after: Launches, drift: Drift) -> bool:
