@@ -15,7 +15,7 @@ _LINK = "http://www.w3.org/1999/xlink"
 # matplotlib knows colours by number only, so each name has a number that no one else would take.
 _NUMBERS = {name: f"#fe{place:02x}01" for place, name in enumerate(PALETTE)}
 _NAMES = {number: f"var(--{name})" for name, number in _NUMBERS.items()}
-_FONT_FAMILY = re.compile(r"(font: [^;'\"]*?[0-9.]+px) [^;]+")
+_FONT_FAMILY = re.compile(r"(font-family:|font: [^;'\"]*?[0-9.]+px) [^;]+")
 
 
 def svg(figure: Figure, identifier: str) -> tuple[str, tuple[str, ...]]:

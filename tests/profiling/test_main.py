@@ -1,6 +1,7 @@
 """The command line: verbs by file, files by format, errors by exit code."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import profiling
+import tensorops
 from profiling import __main__ as entry
-from profiling.__main__ import main
+from profiling.__main__ import main, make_parser
 from profiling.commands import _base
 from profiling.commands._base import Command, CommandError, get_command, verbs
 from profiling.document import Document, Section
@@ -19,7 +21,7 @@ ROOT = Path(profiling.__file__).parent
 
 def test_every_file_of_the_folder_is_a_verb():
     files = {path.stem for path in (ROOT / "commands").glob("*.py") if not path.stem.startswith("_")}
-    assert set(verbs()) == files == {"bench", "report"}
+    assert set(verbs()) == files >= {"bench", "report"}
     for verb in verbs():
         assert isinstance(get_command(verb), Command)
         assert type(get_command(verb)).__doc__
@@ -124,3 +126,114 @@ def test_the_ways_in(command, prog):
     assert done.returncode == 2
     assert f"{prog}: error:" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["report", "bench"])
+def test_help_gives_examples_that_name_the_program_as_it_was_called(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"], prog="python -m profiling")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"examples:\n  python -m profiling {name} " in text
+
+
+@pytest.mark.parametrize("name", verbs())
+def test_every_verb_has_examples_that_its_parser_takes(name):
+    command = get_command(name)
+    assert command.examples
+    for example in command.examples:
+        words = shlex.split(example.partition("  #")[0])
+        assert words[0] == name
+        cut = words.index("--") if "--" in words else len(words)
+        assert cut == len(words) or command.takes_script_arguments
+        assert make_parser("tensorops", name).parse_args(words[:cut]).verb == name
+
+
+def test_without_a_verb_the_help_is_shown(capsys):
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert all(word in captured.err for word in verbs())
+
+
+def test_an_unknown_verb_is_answered_with_the_nearest(capsys):
+    assert main(["reprot"]) == 2
+    assert "unknown verb 'reprot'" in (message := capsys.readouterr().err)
+    assert "did you mean report?" in message
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"tensorops {tensorops.__version__}\n"
+
+
+def test_what_follows_two_dashes_is_the_scripts(verb, capsys):
+    seen = []
+    verb.run = lambda self, arguments: seen.append(arguments.script_arguments) or verb.work()
+    assert main(["report", "--", "--json", "x"]) == 2
+    assert "takes no arguments after --" in capsys.readouterr().err
+    verb.takes_script_arguments = True
+    assert main(["report", "--", "--json", "--", "x"]) == 0
+    assert main(["report"]) == 0
+    assert seen == [["--json", "--", "x"], []]
+
+
+def test_outputs_are_judged_before_the_work(verb, tmp_path, monkeypatch, capsys):
+    verb.run = lambda self, arguments: pytest.fail("measured")
+    path = str(tmp_path / "x")
+    for arguments, message in (
+        (["--png", path], "no figure to draw"),
+        (["--json", path, "--html", path], "--html and --json name one file"),
+    ):
+        assert main(["report", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for option in ("--html", "--png"):
+        assert main(["report", option, path]) == 2
+        assert "pip install 'tensorops[html]'" in capsys.readouterr().err
+
+
+def test_a_picture_without_a_figure_is_told_and_the_rest_is_delivered(verb, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    verb.draws = True
+    data, picture = tmp_path / "x.json", tmp_path / "x.png"
+    assert main(["report", "--png", str(picture), "--json", str(data)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "Title\n\nPart\n  Words.\n"
+    assert "no figure to draw" in captured.err
+    assert data.exists()
+    assert not picture.exists()
+
+
+def test_a_disk_that_fills_up_loses_no_text(verb, tmp_path, monkeypatch, capsys):
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_base, "write_file", fail)
+    assert main(["report", "--json", str(tmp_path / "x.json")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "Title\n\nPart\n  Words.\n"
+    assert "No space left on device" in captured.err
+
+
+def test_a_document_decides_the_exit_code(verb):
+    verb.work = staticmethod(lambda: Document("Title", (), exit_code=137))
+    assert main(["report"]) == 137
+
+
+def test_a_terminal_that_lacks_a_character_still_gets_the_text():
+    script = (
+        "from argparse import Namespace; from profiling.commands._base import deliver; "
+        "from profiling.document import Document; deliver(Document('\\u00fcber', ()), Namespace())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT.parent,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert done.stdout == "\\xfcber\n"
