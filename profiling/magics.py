@@ -15,7 +15,7 @@ from tensorops.operations import OPERATIONS
 
 from .__main__ import make_parser
 from .benchmark import Interrupted, bench
-from .commands._base import CommandError, check_outputs, get_command, page_width, write_outputs
+from .commands._base import CommandError, check_outputs, get_command, page_width, whole_number, write_outputs
 from .document import Document
 from .reporters import get_reporter
 
@@ -96,7 +96,7 @@ class Magics:
             The report, with ``-r``.
         """
         options, rest = _split_options(
-            "%treport", line, ("-r", "--lines", "--memory"), {"--seconds": float, "--functions": str}
+            "%treport", line, ("-r", "--lines", "--memory"), {"--seconds": _seconds, "--functions": str}
         )
         if cell is None and _names_target(rest):
             words = shlex.split(rest)
@@ -140,7 +140,9 @@ class Magics:
         Document or None
             The benchmark, with ``-r``.
         """
-        options, rest = _split_options("%tbench", line, ("-r",), {"--seconds": float, "--threads": int})
+        options, rest = _split_options(
+            "%tbench", line, ("-r",), {"--seconds": _seconds, "--threads": whole_number(1, 1024)}
+        )
         if _names_operation(rest):
             words = shlex.split(rest)
             return self._finish(lambda: _run_verb("bench", words), options.r)
@@ -175,7 +177,7 @@ class Magics:
 
         try:
             document = make()
-        except (CommandError, ValueError) as error:
+        except CommandError as error:
             raise UsageError(str(error)) from error
         if wants_document:
             return document
@@ -246,6 +248,16 @@ class _MagicParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         raise _usage_error(message)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
+    return seconds
 
 
 def _split_options(
