@@ -207,7 +207,9 @@ class LineTable:
                     peak=entry["peak"],
                 )
 
-    def add_traced(self, traced: Mapping[str, Any], absolute: Callable[[str], str]) -> None:
+    def add_traced(
+        self, traced: Mapping[str, Any], absolute: Callable[[str], str], times: bool = False
+    ) -> None:
         """Add what a tracer found: hits, or growth of the resident set.
 
         Parameters
@@ -216,6 +218,9 @@ class LineTable:
             ``lines`` and ``stopped``, as `profiling.collect.runner_tracing` writes them.
         absolute : callable
             From a code object's filename to an absolute path.
+        times : bool
+            Whether to keep the tracer's times of lines that last long enough: for want of samples. They hold
+            what the line called.
         """
         for entry in traced["lines"]:
             file, line, hits = absolute(entry["filename"]), entry["line"], entry["hits"]
@@ -224,7 +229,7 @@ class LineTable:
             else:
                 self.add(file, line, hits=hits)
                 per_hit = entry["seconds"] / hits if hits else 0.0
-                if per_hit >= MEANINGFUL_SECONDS:
+                if times and per_hit >= MEANINGFUL_SECONDS:
                     self._lines[file, line] = replace(self._lines[file, line], seconds_per_hit=per_hit)
                 # Hits up to the budget say nothing about times over the whole run.
                 self._partial = self._partial or traced["stopped"] is not None

@@ -155,6 +155,7 @@ def run_function(target: Mapping[str, Any], seconds: float, journal: Journal) ->
     """
     with toolkit_on_path():
         from ..targets import evaluate_arguments, load_function, run_setup
+    journal.before_imports()
     try:
         function = load_function(f"{target['module']}:{target['function']}")
         positional, named = evaluate_arguments(target["arguments"], run_setup(target["setup"]))

@@ -50,6 +50,9 @@ class Collectors:
         self._counting = contextlib.ExitStack()
         self._watch = ImportWatch(self._count, None, own)
 
+    def before_imports(self) -> None:
+        """Do nothing: what imports allocate is not the function's."""
+
     def start(self) -> None:
         """Collect everything from now on; the counters as soon as NumPy is loaded."""
         self._watch.install()

@@ -60,7 +60,7 @@ class ImportWatch(MetaPathFinder):
         if self._on_numpy is not None and "numpy" in sys.modules:
             self._on_numpy()
             self._on_numpy = None
-        if self._on_numpy is not None or self._prepare is not None:
+        if self not in sys.meta_path and (self._on_numpy is not None or self._prepare is not None):
             sys.meta_path.insert(0, self)
 
     def remove(self) -> None:

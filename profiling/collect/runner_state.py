@@ -21,6 +21,9 @@ class Instruments(Protocol):
     calls: int
     """How often the program was called; 1 for a script."""
 
+    def before_imports(self) -> None:
+        """Get ready for the modules that a function to be measured comes from."""
+
     def start(self) -> None:
         """Begin to measure."""
 
@@ -93,6 +96,10 @@ class Journal:
         self._finished = False
         self._wait = _thread.allocate_lock()
         self._writing = _thread.allocate_lock()
+
+    def before_imports(self) -> None:
+        """Get the instruments ready for the modules that a function to be measured comes from."""
+        self._instruments.before_imports()
 
     def start(self) -> None:
         """Measure from now on, and write about once a second."""

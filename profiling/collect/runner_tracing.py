@@ -52,6 +52,10 @@ class Tracing:
         self._begun = 0.0
         self._watch = ImportWatch(None, self.prepare, own)
 
+    def before_imports(self) -> None:
+        """Prepare the code of the modules that are imported from now on."""
+        self._watch.install()
+
     def start(self) -> None:
         """Follow the chosen functions from now on."""
         self._watch.install()

@@ -197,7 +197,7 @@ def build_document(
         (options.memory, "memory", options.budget or MEMORY_BUDGET),
     ):
         if wanted:
-            notes += _follow(table, own, followed, run, mode, budget)  # type: ignore[arg-type]
+            notes += _follow(table, own, followed, run, mode, budget, "reason" not in collected.sampling)  # type: ignore[arg-type]
     lines = table.lines()
     names = {(function.file, function.block) for function in chosen}
     shown = [function for function in functions_of(lines) if (function.file, function.block) in names]
@@ -234,6 +234,7 @@ def _follow(
     run: Callable[[Mode, Iterable[tuple[str, str]], int], Collected],
     mode: Mode,
     budget: int,
+    sampled: bool,
 ) -> list[str]:
     """Run the program once more under a tracer, add what it finds, and return what has to be said."""
     tool = {"lines": "line_profiler", "memory": "memory_profiler"}[mode]
@@ -248,7 +249,7 @@ def _follow(
         return [f"{tool} could not be used: {error}."]
     if again.traced is None:
         return [f"{tool} found nothing: {totals.ending_text(again, 'further run')}"]
-    table.add_traced(again.traced, own.absolute)
+    table.add_traced(again.traced, own.absolute, times=not sampled)
     notes = []
     stopped = again.traced["stopped"]
     if stopped is not None:
@@ -302,7 +303,8 @@ def _sections(
 
 def _hits_text(lines: Sequence[Line]) -> str:
     if any(line.hits for line in lines):
-        text = "Hits are exact, by line_profiler; time is sampled, so it has none of the tracer's cost."
+        text = "Hits are exact, by line_profiler; time is sampled, so it has none of the tracer's cost, and is the "
+        text += "line's own, without that of the functions shown here that it called."
     else:
         text = "Hits are counted by a further run with --lines, growth of the process with --memory."
     if any(line.origin == "pyx" for line in lines):

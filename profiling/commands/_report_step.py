@@ -46,7 +46,7 @@ def step_section(cost: StepCost, operations: Mapping[str, Any]) -> Section:
         )
     blocks: list[Block] = [Table(columns, tuple(rows))]
     blocks.append(
-        f"In all {cost.count} buffers of {cost.minimum_bytes} bytes or more, {bytes_text(cost.bytes)}; at "
+        f"In all {cost.count} buffers of {cost.min_bytes} bytes or more, {bytes_text(cost.bytes)}; at "
         f"most {bytes_text(cost.peak)} alive at once. The counts are exact, by NumPy's allocation hook."
     )
     if cost.memory_reason is None:
