@@ -86,7 +86,9 @@ def drawing_style(colour: Callable[[str], str]) -> Iterator[None]:
         "font.size": 10.5,
         "grid.color": line,
         "grid.linewidth": 0.6,
-        "legend.frameon": False,
+        "legend.edgecolor": "none",
+        "legend.facecolor": colour("page"),
+        "legend.framealpha": 0.8,
         "svg.fonttype": "none",
         "text.color": ink,
         # A dollar sign in a name is a dollar sign.
@@ -204,7 +206,10 @@ def _name_points(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str
     ]
     if not named:
         return
-    # The layout is not known before the labels are, but it is close to the whole picture.
+    # Limits are worked out when they are asked for. The layout is not known before the labels are, and
+    # makes the axes larger than they are now.
+    axes.get_xlim()
+    axes.get_ylim()
     to_pixels = axes.transData.transform
     points = [
         to_pixels((x, y))
@@ -215,7 +220,7 @@ def _name_points(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str
     taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in points]
     for (x, y), label, shade in named:
         text = _short(label)
-        wide, high = 5.6 * len(text) * scale, 11 * scale
+        wide, high = 6 * len(text) * scale, 11 * scale
         across, up = to_pixels((x, y))
         boxes = []
         for right, above in NEAR_A_POINT:

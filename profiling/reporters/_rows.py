@@ -88,7 +88,7 @@ def stretches(listing: Listing) -> Iterator[Stretch]:
     >>> lines = tuple(ListingLine(n, "pass", ("1 s",) if n == 10 else ()) for n in range(1, 11))
     >>> from profiling.document import Column
     >>> [(len(part.lines), part.folded) for part in stretches(Listing("f", "f.py", (Column("t"),), lines))]
-    [(8, True), (3, False)]
+    [(7, True), (3, False)]
     """
     lines = listing.lines
     measured = {place for place, line in enumerate(lines) if any(line.cells)}
