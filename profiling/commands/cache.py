@@ -13,15 +13,16 @@ from ..document import Document, Section
 from ..measure import machine
 from ..measure.contenders import get_library
 from ..model import cachegrind, counters
+from ..model.accesses import LoopNestError
 from ..model.cache import KernelMisses, TooManyAccessesError, kernel_program, ladder_kernels, simulate
 from ..model.cachegrind import PACKED
+from ..model.cachegrind_file import CachegrindError
 from ..model.geometry import LEVEL_NAMES, CacheLevel, machine_levels, parse_level
-from ..model.loop_nest import LoopNestError
 from ..progress import progress_bar
 from ..targets import TARGETS
 from . import _cache_sections as sections
 from ._base import Command, CommandError, nearest, whole_number
-from ._cache_sections import Counted
+from ._cache_counts import Counted
 
 SCHEMA = 1
 DEFAULT_SIZE = 128
@@ -103,7 +104,7 @@ class CacheCommand(Command):
                 advance(f"cachegrind, about {expected:.0f} s on a quiet machine")
                 try:
                     counted = Counted.of(_with_numbers(kernels, case, numbers), case, levels, found)
-                except cachegrind.CachegrindError as error:
+                except CachegrindError as error:
                     if arguments.cachegrind:
                         raise CommandError(str(error), exit_code=1) from error
                     reason = str(error)

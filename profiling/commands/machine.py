@@ -21,6 +21,7 @@ from ._base import Command
 from .roofline import measure_roofs, thread_counts
 
 SCHEMA = 1
+_WRAPPED = (Column("found", "wrap"), Column("what to do", "wrap"))
 MARKS = {"noisy": "disturbs", "quiet": "fine", "unknown": "unknown"}
 
 
@@ -163,7 +164,7 @@ def _noise_section(findings: Sequence[Finding]) -> Section:
         blocks.append("This system tells nothing about itself that could be judged.")
     elif noisy:
         blocks.append(
-            f"{noisy} of these disturb{'s' * (noisy == 1)} measuring now. Ratios of contenders that take turns, as bench "
-            "measures them, suffer less from it than times do."
+            f"{noisy} of these disturb{'s' * (noisy == 1)} measuring now. Ratios of contenders "
+            "that take turns, as bench measures them, suffer less from it than times do."
         )
     return Section("Quiet enough to measure?", tuple(blocks))

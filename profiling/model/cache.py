@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +12,10 @@ from typing import Any
 
 from ..cases import Case, result_shape
 from ..targets import TARGETS
+from .accesses import Access, ArrayLayout, Program, arrange
 from .cachegrind import LADDER_MODULE
 from .geometry import CacheLevel
-from .loop_nest import Access, ArrayLayout, LoopNest, Program, arrange
+from .loop_nest import LoopNest
 from .lru import Simulator, count_accesses
 
 LADDER = "ladder"
@@ -233,7 +234,6 @@ def simulate(
     case: Case,
     levels: Sequence[CacheLevel],
     numbers: Mapping[str, int] = MappingProxyType({}),
-    on_progress: Callable[[int], None] | None = None,
 ) -> KernelMisses:
     """Simulate one kernel on empty caches.
 
@@ -247,8 +247,6 @@ def simulate(
         With lines of the same length.
     numbers : mapping of str to int
         Values of the kernel's own parameters, such as ``block``; those it has not are left out.
-    on_progress : callable, optional
-        Called with the accesses so far, a few times a second.
 
     Returns
     -------
@@ -284,7 +282,7 @@ def simulate(
     shape = [(level.sets, level.ways) for level in levels]
     simulator = Simulator(shape, levels[0].line, max(1, len(program.accesses)))
     start = time.perf_counter()
-    simulator.run(program.operations, program.forms, on_progress=on_progress)
+    simulator.run(program.operations, program.forms)
     seconds = time.perf_counter() - start
     counted = zip(program.accesses, simulator.counts(), strict=True)
     sites = tuple(Site(access, values[0], values[1:]) for access, values in counted)
