@@ -1,18 +1,19 @@
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self, final
 
-MINIMUM_BYTES: int
+from .allocation_records import LineAllocations as LineAllocations
+from .allocation_records import WorkMemory as WorkMemory
 
-@dataclass(frozen=True)
-class LineAllocations:
-    line: int
-    count: int
-    bytes: int
+MIN_BYTES: int
+SCHEMA: int
 
+@final
 class AllocationCounter:
-    def __init__(self, minimum_bytes: int = 64, filename: str | os.PathLike[str] | None = None) -> None: ...
+    def __init__(
+        self, min_bytes: int = 64, lines: bool | Callable[[str], bool] | str | os.PathLike[str] = False
+    ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -22,9 +23,19 @@ class AllocationCounter:
     @property
     def bytes(self) -> int: ...
     @property
+    def live(self) -> int: ...
+    @property
     def peak(self) -> int: ...
+    @property
+    def min_bytes(self) -> int: ...
+    @property
+    def work_memory(self) -> WorkMemory: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
     def lines(self) -> list[LineAllocations]: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def flush(self, path: str | os.PathLike[str]) -> None: ...
 
 def count_allocations(
-    *, minimum_bytes: int = 64, filename: str | os.PathLike[str] | None = None
+    *, min_bytes: int = 64, lines: bool | Callable[[str], bool] | str | os.PathLike[str] = False
 ) -> AllocationCounter: ...

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import mlp_step
-from .allocations import MINIMUM_BYTES, count_allocations
+from .allocations import count_allocations
 from .memory import resident_by_line
 
 
@@ -22,6 +22,8 @@ class StepLine:
         Number of the line.
     count, bytes : int
         NumPy buffers it allocates, and their bytes; exact.
+    peak : int
+        Most bytes of these buffers alive at once.
     growth : int or None
         Bytes by which the process grew; None where memory_profiler did not see the line.
     source : str
@@ -31,6 +33,7 @@ class StepLine:
     line: int
     count: int
     bytes: int
+    peak: int
     growth: int | None
     source: str
 
@@ -47,7 +50,7 @@ class StepCost:
         In the order of the source: lines that allocate or grow.
     count, bytes, peak : int
         Buffers, their bytes, and the most bytes alive at once.
-    minimum_bytes : int
+    min_bytes : int
         Smaller buffers are not counted.
     memory_reason : str or None
         Why there is no resident memory, or None.
@@ -58,7 +61,7 @@ class StepCost:
     count: int
     bytes: int
     peak: int
-    minimum_bytes: int
+    min_bytes: int
     memory_reason: str | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,17 +88,26 @@ def measure_step(dtype: str) -> StepCost:
     reason = None
     try:
         # First, on a fresh heap: what the process has once grown to, a later run finds there.
-        growth = {entry.line: entry.growth for entry in resident_by_line(mlp_step.mlp_step, *arguments)}
+        resident = resident_by_line(lambda: mlp_step.mlp_step(*arguments), [mlp_step.mlp_step])
+        growth = {entry.line: entry.growth for entry in resident.lines}
+        reason = " ".join(resident.notes) or None
     except (ImportError, RuntimeError) as error:
         reason = str(error)
-    with count_allocations(filename=filename) as counter:
+    with count_allocations(lines=filename) as counter:
         mlp_step.mlp_step(*arguments)
     counted = {entry.line: entry for entry in counter.lines()}
     lines = []
     for number in sorted(counted.keys() | {line for line, size in growth.items() if size}):
         entry = counted.get(number)
-        count, size = (entry.count, entry.bytes) if entry else (0, 0)
+        count, size, peak = (entry.count, entry.bytes, entry.peak) if entry else (0, 0, 0)
         source = linecache.getline(filename, number).strip()
-        lines.append(StepLine(number, count, size, growth.get(number), source))
-    name = Path(filename).name
-    return StepCost(name, tuple(lines), counter.count, counter.bytes, counter.peak, MINIMUM_BYTES, reason)
+        lines.append(StepLine(number, count, size, peak, growth.get(number), source))
+    return StepCost(
+        Path(filename).name,
+        tuple(lines),
+        counter.count,
+        counter.bytes,
+        counter.peak,
+        counter.min_bytes,
+        reason,
+    )
