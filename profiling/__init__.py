@@ -12,15 +12,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .benchmark import BenchResult, BenchSeries, bench
     from .collect.allocations import count_allocations
+    from .collect.operations import count_operations
+    from .magics import load_ipython_extension, unload_ipython_extension
 
 _HOMES = {
     "BenchResult": "benchmark",
     "BenchSeries": "benchmark",
     "bench": "benchmark",
     "count_allocations": "collect.allocations",
+    "count_operations": "collect.operations",
+    "load_ipython_extension": "magics",
+    "unload_ipython_extension": "magics",
 }
 
-__all__ = ["BenchResult", "BenchSeries", "bench", "count_allocations"]
+__all__ = [
+    "BenchResult",
+    "BenchSeries",
+    "bench",
+    "count_allocations",
+    "count_operations",
+    "load_ipython_extension",
+    "unload_ipython_extension",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -39,6 +39,9 @@ CALIBRATED_SD = 0.035
 """Error of the logarithm that is left when a calibration is divided out."""
 YARDSTICK_SD = 0.02
 """Error that is left beside a yardstick of the same run: process starts differ."""
+UNSHARED = 0.35
+"""Share of a drift that may meet other work differently: on a core whose second hardware thread is busy, one
+loop takes a fifth longer and another one half longer."""
 UNCALIBRATED_SD = 0.10
 """Error where nothing tells how fast the machine was."""
 LINE_SD = 0.01
@@ -165,8 +168,9 @@ def calibration_drift(before: Calibration, after: Calibration, *, quietest: bool
     first, second = speed(before), speed(after)
     if first is None or second is None:
         return Drift(0.0, UNCALIBRATED_SD, "nothing: a file has no calibration")
-    variance = CALIBRATED_SD**2 + first[1] + second[1]
-    return Drift(second[0] - first[0], math.sqrt(variance), "the calibration stored with each file")
+    log = second[0] - first[0]
+    variance = _unshared(log, CALIBRATED_SD) + first[1] + second[1]
+    return Drift(log, math.sqrt(variance), "the calibration stored with each file")
 
 
 def _middle_speed(calibration: Calibration) -> tuple[float, float] | None:
@@ -262,18 +266,35 @@ def timing_change(
     if first is None or second is None:
         return UNKNOWN
     log, variance = second.log - first.log, first.variance + second.variance
+    beside = second.other - first.other
     pieces, freedom = min(first.pieces, second.pieces), first.pieces + second.pieces - 2
     if yardstick is None:
         return judge(log - drift.log, variance + drift.sd**2, pieces, share, freedom)
-    return judge(log, variance + YARDSTICK_SD**2, pieces, share, freedom)
+    return judge(log, variance + _unshared(beside, YARDSTICK_SD), pieces, share, freedom)
+
+
+def _unshared(drift: float, floor: float) -> float:
+    """Return the variance of dividing out a drift that was measured on other work."""
+    return floor**2 + (UNSHARED * drift) ** 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Quietest:
-    """Logarithm of a time in the quietest part of a run, its variance, and the pieces that rests on."""
+    """Logarithm of a time in the quietest part of a run, relative to another contender's if there is one.
+
+    Attributes
+    ----------
+    log, variance : float
+        The logarithm and its variance.
+    other : float
+        Logarithm of the other contender's own time; 0 without one.
+    pieces : int
+        Pieces of the run that this rests on.
+    """
 
     log: float
     variance: float
+    other: float
     pieces: int
 
 
@@ -291,12 +312,12 @@ def _quietest(own: Launches, other: Launches | None = None) -> _Quietest | None:
     rng = np.random.default_rng(stats.SEED)
     drawn = rng.integers(0, len(cut[0]), size=(REPLICATES, len(cut[0])))
 
-    def difference(which: stats.Integers) -> float:
-        fastest = [_fastest(np.concatenate([pieces[number] for number in which])) for pieces in cut]
-        return fastest[0] - (fastest[1] if other is not None else 0.0)
+    def fastest(which: stats.Integers) -> tuple[float, float]:
+        logs = [_fastest(np.concatenate([pieces[number] for number in which])) for pieces in cut]
+        return (logs[0], 0.0) if other is None else (logs[0] - logs[1], logs[1])
 
-    replicates = [difference(which) for which in drawn]
-    return _Quietest(difference(np.arange(len(cut[0]))), float(np.var(replicates)), len(cut[0]))
+    log, theirs = fastest(np.arange(len(cut[0])))
+    return _Quietest(log, float(np.var([fastest(which)[0] for which in drawn])), theirs, len(cut[0]))
 
 
 def _pieces(*contenders: Launches) -> list[list[stats.Floats]]:
