@@ -153,6 +153,7 @@ cdef struct Wrapper:
     PyDataMem_Handler handler
     PyDataMemAllocator *base
     PyObject *base_capsule
+    bint over  # Its counter has ended.
 
 
 # The functions of NumPy's own handler, and who counts now. `least` is the smallest floor of them.
@@ -649,9 +650,14 @@ cdef class AllocationCounter:
                     "buffers that it took itself were not counted."
                 )
             return
+        (<Wrapper *>PyCapsule_GetPointer(self.wrapper, CAPSULE)).over = True
         if handler is self.wrapper:
-            PyDataMem_SetHandler(self.previous)
-        else:
+            # A counter that was entered before this one and ended before it left its wrapper to this one.
+            base = self.previous
+            while is_wrapper(base) and (<Wrapper *>PyCapsule_GetPointer(base, CAPSULE)).over:
+                base = <object>(<Wrapper *>PyCapsule_GetPointer(base, CAPSULE)).base_capsule
+            PyDataMem_SetHandler(base)
+        elif not is_wrapper(handler):
             self.remarks.append(
                 "The block was left in another context than it was entered in, or the data-memory handler "
                 "was changed in it: the handler of the context at its end was left as it was."
