@@ -13,6 +13,8 @@ from tensorops.kernels.gemm.batched cimport MAX_BATCH_DIMS, Stack, count_of, fol
 from tensorops.kernels.gemm.family cimport Family, family_of, prepare
 from tensorops.kernels.gemm.loops cimport run_plan
 from tensorops.kernels.gemm.plan cimport PACK_AUTO, PACK_NEVER, Plan, Product, make_plan
+from tensorops.runtime cimport calls
+from tensorops.runtime.calls cimport DETOUR_BACKEND
 from tensorops.runtime.openmp cimport thread_limit
 
 np.import_array()
@@ -141,6 +143,11 @@ cdef inline void matrix_of(np.ndarray x, const char **data, Py_ssize_t *rs, Py_s
     cs[0] = np.PyArray_STRIDES(x)[1] // size
 
 
+cdef bint straight():
+    """Tell whether a call may go to its kernel: nobody is to be told of it, and no backend was asked for."""
+    return not calls.to_be_told() and active_backend() is None
+
+
 cdef object matrices(np.ndarray a, np.ndarray b, object out):
     """Multiply two ready-made matrices; None if anything asks for the general way."""
     cdef int dtype = np.PyArray_TYPE(a)
@@ -159,7 +166,7 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     product.n = np.PyArray_DIMS(b)[1]
     if np.PyArray_DIMS(b)[0] != product.k:
         return None
-    if table.override_possible and active_backend() is not None:
+    if calls.detours and not straight():
         return None
     if out is None:
         dims[0] = product.m
@@ -220,6 +227,8 @@ cdef bint answers_for_itself(object operand):
 cdef object general(object a, object b, object out, object backend):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef int dtype
+    if calls.to_be_told():
+        return calls.told("matmul", matmul, (a, b), {"out": out, "backend": backend})
     if backend is not None:
         from tensorops.backends import get_backend
 
@@ -343,7 +352,7 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
     fold(&product, &stack)
     threads = thread_limit()
     path = PATH_SMALL
-    if backend is None and table.override_possible:
+    if backend is None and calls.detours & DETOUR_BACKEND:
         backend = active_backend()
     if c.size and backend is None:
         path = table.look_up(

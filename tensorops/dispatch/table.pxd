@@ -4,9 +4,6 @@ cdef enum Path:
     PATH_PACKED = 1      # "blocked/packed"
     PATH_NUMPY = 2       # "numpy"; every other path runs through its backend's Python object
 
-# True once a backend may have been asked for: then every call asks whether one is active.
-cdef bint override_possible
-
 cdef int look_up(
     int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
 ) except -2

@@ -8,6 +8,9 @@ member came first; every later call costs a look-up.
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
+from tensorops.runtime cimport calls
+from tensorops.runtime.calls cimport DETOUR_BACKEND
+
 cdef extern from *:
     int __builtin_clzll(unsigned long long) noexcept nogil
 
@@ -20,7 +23,6 @@ cdef struct Slot:
     int path
 
 cdef Slot slots[SLOTS]
-cdef bint override_possible = False
 cdef bint listening = False
 
 LAYOUTS = ("C", "F", "S")
@@ -186,6 +188,8 @@ def set_override_possible(bint possible) -> None:
     --------
     >>> set_override_possible(True)
     """
-    global override_possible
-    override_possible = possible
+    if possible:
+        calls.detours |= DETOUR_BACKEND
+    else:
+        calls.detours &= ~DETOUR_BACKEND
     clear()
