@@ -1,0 +1,419 @@
+"""What a piece of code computes: calls, floating-point operations and bytes of each operation."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from tensorops.operations import OPERATIONS
+from tensorops.runtime.calls import set_listener
+
+from .allocation_records import function_name, wanted_files, write_whole
+from .call_hooks import Counter, library_called, set_library
+from .conventions import FAILED, OTHER_TYPES, Cost
+from .numpy_calls import REGISTRY
+
+NOT_SEEN = (
+    "calls on single numbers (np.float64 * np.float64)",
+    "indexing and assignment (x[index] = y)",
+    "making arrays (np.array, np.zeros, np.arange) and random numbers",
+    "other libraries (SciPy, PyTorch), compiled code, functions made by np.frompyfunc",
+    "other processes, and threads that were running before the count began",
+)
+"""What no count holds, in words; a report names it beside its figures."""
+
+Lines = bool | str | os.PathLike[str] | Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCount:
+    """The calls of one operation.
+
+    Attributes
+    ----------
+    name : str
+        As in ``tensorops.<name>`` or ``numpy.<name>``; the methods of arrays count under the name of
+        the function of the same name.
+    library : str
+        "tensorops" or "numpy".
+    calls : int
+        Calls that returned.
+    flops : int or None
+        Floating-point operations of these calls; None where they are not known.
+    bytes : int or None
+        Least memory traffic: each array operand read once, each result written once.
+    reason : str or None
+        Why `flops` or `bytes` is None. An operation has one count for the calls that are known, and one
+        for those that are not.
+
+    Examples
+    --------
+    >>> OperationCount("add", "numpy", calls=2, flops=2000, bytes=48000).intensity
+    0.041666666666666664
+    """
+
+    name: str
+    library: str
+    calls: int
+    flops: int | None
+    bytes: int | None
+    reason: str | None = None
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs for each byte; None where one of the two is not known or there are no bytes."""
+        return None if self.flops is None or not self.bytes else self.flops / self.bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the count as JSON-ready values.
+
+        Returns
+        -------
+        dict
+            The attributes by their names, and the intensity.
+
+        Examples
+        --------
+        >>> OperationCount("sort", "numpy", 1, None, 16, "the values decide").to_dict()["flops"] is None
+        True
+        """
+        return {
+            "name": self.name,
+            "library": self.library,
+            "calls": self.calls,
+            "flops": self.flops,
+            "bytes": self.bytes,
+            "intensity": self.intensity,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LineOperations:
+    """What one line of a source file computes, with all that it calls outside the wanted files.
+
+    Attributes
+    ----------
+    filename : str
+        As in ``function.__code__.co_filename``.
+    function : str
+        Qualified name of the function.
+    line : int
+        Number of the line.
+    calls : int
+        Calls of counted operations.
+    flops : int
+        Floating-point operations of the calls that are known.
+    bytes : int
+        Bytes of the calls that are known.
+    unknown : int
+        Calls whose FLOPs are not known.
+    """
+
+    filename: str
+    function: str
+    line: int
+    calls: int
+    flops: int
+    bytes: int
+    unknown: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the line as JSON-ready values: the attributes by their names."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class OperationCounter:
+    """Counts operations while it is entered; made by `count_operations`.
+
+    Parameters
+    ----------
+    numpy : bool
+        Whether NumPy's calls are counted beside the library's.
+    lines : bool, path or callable
+        As `count_operations` takes it.
+    """
+
+    _lock = threading.Lock()
+    _users = 0
+
+    def __init__(self, numpy: bool = True, lines: Lines = False) -> None:
+        self._numpy = bool(numpy)
+        self._wanted = wanted_files(lines)
+        self._counter: Counter | None = None
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            if self._counter is not None and self._counter.active:
+                raise RuntimeError("this counter is entered already; make another one to count inside it")
+            if not OperationCounter._users:
+                _watch_library()
+            if self._numpy:
+                REGISTRY.watch_numpy()
+            counter = Counter(self._numpy, self._wanted)
+            counter.start()
+            self._counter = counter
+            OperationCounter._users += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        with self._lock:
+            if self._counter is not None and self._counter.active:
+                self._counter.stop()
+                OperationCounter._users -= 1
+                if not OperationCounter._users:
+                    set_listener(None)
+        return False
+
+    def operations(self) -> list[OperationCount]:
+        """Return the count of each operation so far, the one with the most FLOPs first.
+
+        Returns
+        -------
+        list of OperationCount
+            Those without known FLOPs come last, the one with the most bytes first. Safe to ask for from
+            any thread while the counting goes on.
+
+        Examples
+        --------
+        >>> x = np.ones((4, 8))
+        >>> with count_operations() as counter:
+        ...     y = x @ x.T + 1.0
+        >>> [(entry.name, entry.calls, entry.flops, entry.bytes) for entry in counter.operations()]
+        [('matmul', 1, 256, 640), ('add', 1, 16, 256)]
+        """
+        if self._counter is None:
+            return []
+        counts = []
+        for row, state, calls, flops, size in self._counter.figures():
+            library, name, reason = REGISTRY.rows[row]
+            counts.append(
+                OperationCount(
+                    name,
+                    library,
+                    calls,
+                    flops if state == 0 else None,
+                    size if state < 2 else None,
+                    (None, reason, FAILED)[state],
+                )
+            )
+        return sorted(
+            counts, key=lambda entry: (entry.flops is None, -(entry.flops or 0), -(entry.bytes or 0))
+        )
+
+    def lines(self) -> list[LineOperations]:
+        """Return what each line of the wanted files computed, in the order of files and lines.
+
+        Returns
+        -------
+        list of LineOperations
+            Empty unless `lines` was given.
+
+        Examples
+        --------
+        >>> with count_operations() as counter:
+        ...     y = np.ones(4) + 1.0
+        >>> counter.lines()
+        []
+        """
+        if self._counter is None:
+            return []
+        found: dict[tuple[str, int, str], list[int]] = {}
+        for filename, function, line, _, state, calls, flops, size in self._counter.figures_of_lines():
+            figures = found.setdefault((filename, line, function_name(function)), [0, 0, 0, 0])
+            for place, amount in enumerate((calls, flops, size, calls if state else 0)):
+                figures[place] += amount
+        return [
+            LineOperations(filename, function, line, *figures)
+            for (filename, line, function), figures in sorted(found.items())
+        ]
+
+    @property
+    def calls(self) -> int:
+        """Calls of all operations."""
+        return sum(entry.calls for entry in self.operations())
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of all calls whose number is known."""
+        return sum(entry.flops or 0 for entry in self.operations())
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all calls whose number is known."""
+        return sum(entry.bytes or 0 for entry in self.operations())
+
+    def gaps(self) -> list[str]:
+        """Return in sentences what the count does not hold.
+
+        Returns
+        -------
+        list of str
+            For a note beside the figures.
+
+        Examples
+        --------
+        >>> count_operations(numpy=False).gaps()
+        ["Only tensorops' own calls were counted, as asked."]
+        """
+        if not self._numpy:
+            return ["Only tensorops' own calls were counted, as asked."]
+        sentences = [f"Not counted: {'; '.join(NOT_SEEN)}."]
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in REGISTRY.unseen.items():
+            by_reason.setdefault(reason, []).append(name)
+        sentences += [f"Not counted: {', '.join(names)}: {reason}." for reason, names in by_reason.items()]
+        return sentences
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the count as JSON-ready values.
+
+        Returns
+        -------
+        dict
+            ``operations`` and ``lines`` as lists of dicts, ``calls``, ``flops`` and ``bytes`` in all,
+            and the ``gaps``.
+
+        Examples
+        --------
+        >>> sorted(count_operations().to_dict())
+        ['bytes', 'calls', 'flops', 'gaps', 'lines', 'operations']
+        """
+        return {
+            "operations": [entry.to_dict() for entry in self.operations()],
+            "lines": [entry.to_dict() for entry in self.lines()],
+            "calls": self.calls,
+            "flops": self.flops,
+            "bytes": self.bytes,
+            "gaps": self.gaps(),
+        }
+
+    def flush(self, path: str | os.PathLike[str]) -> None:
+        """Write what is counted so far to a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; one that is there is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a file that is there stays as it was.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     count_operations().flush(Path(folder, "operations.json"))
+        ...     json.loads(Path(folder, "operations.json").read_text())["calls"]
+        0
+        """
+        write_whole(path, json.dumps(self.to_dict()))
+
+
+def count_operations(*, numpy: bool = True, lines: Lines = False) -> OperationCounter:
+    """Count the operations that run inside a ``with`` block: calls, FLOPs and bytes.
+
+    Parameters
+    ----------
+    numpy : bool, optional
+        Whether calls of NumPy are counted beside those of tensorops: operators of arrays (``a + b``),
+        functions (``np.exp(x)``) and methods (``x.sum()``).
+    lines : bool, path or callable, optional
+        Also put each call down to a line: the one that runs in the innermost frame of a wanted file. True
+        wants every file, a path this one, a callable decides by the file's name as the running code
+        has it.
+
+    Returns
+    -------
+    OperationCounter
+        A context manager; its figures can be read inside the block and after it.
+
+    Raises
+    ------
+    TypeError
+        If `lines` is none of these.
+
+    See Also
+    --------
+    profiling.collect.allocations.count_allocations : The same for memory.
+
+    Notes
+    -----
+    Counted are the calls of the context (``contextvars``) that entered the counter, of copies of it, and
+    of threads that began while it was entered. A call that raises is not counted. Of calls inside one
+    another, within a thread, the outermost that is counted counts: ``np.mean`` is not also a sum. A
+    function of NumPy's without a convention (``np.cov``) is not counted itself, but what it calls is.
+    Operands that decide for themselves (``__array_ufunc__``) are left to do so, and what they call
+    counts.
+
+    While a counter is entered, the addresses of NumPy's C functions are exchanged in place, for the
+    whole process; afterwards they are what they were. No name is replaced. Outside a counter nothing
+    is added to any call of NumPy's, and one branch to a call of tensorops'.
+
+    FLOPs of tensorops' operations are those of ``tensorops.operations``. For NumPy, each element that
+    an operation computes counts 1, whatever it costs: an addition, a comparison, an exponential; 2 for
+    ``divmod`` and for both bounds of ``clip``; for complex numbers 2 for an addition and 6 for a
+    multiplication. Arithmetic on integers and booleans counts 0, so do copies, selections and logic.
+    A product counts 2 for each pair that is multiplied and added, a sum of n numbers n - 1, a mean n,
+    a variance 4 n. Sorting, linear algebra and Fourier transforms have no number: None. Python numbers
+    and lists have no bytes; ``where=`` leaves out the FLOPs of elements that are not selected, not
+    the bytes.
+
+    Examples
+    --------
+    >>> x = np.ones(1000)
+    >>> with count_operations() as counter:
+    ...     y = np.exp(x) * 2.0
+    ...     y += x
+    >>> for entry in counter.operations():
+    ...     print(entry.name, entry.calls, entry.flops, entry.bytes, round(entry.intensity, 3))
+    add 1 1000 24000 0.042
+    exp 1 1000 16000 0.062
+    multiply 1 1000 16000 0.062
+    """
+    return OperationCounter(numpy, lines)
+
+
+@functools.cache
+def _library_rows() -> dict[str, int]:
+    return {name: REGISTRY.row("tensorops", name, OTHER_TYPES) for name in OPERATIONS}
+
+
+def _watch_library() -> None:
+    set_library(_library_rows(), _library_cost)
+    set_listener(library_called)
+
+
+def _library_cost(op: str, operands: tuple[Any, ...], result: Any) -> Cost:
+    """Return FLOPs and bytes of a call of the library's, by its registry."""
+    shapes = []
+    dtype = getattr(result, "dtype", None)
+    for operand in operands:
+        if isinstance(operand, np.ndarray):
+            shapes.append(operand.shape)
+            dtype = dtype or operand.dtype
+        elif operand is not None:
+            shapes.append(np.shape(operand))
+    return _registry_cost(op, tuple(shapes), np.dtype(dtype))
+
+
+@functools.lru_cache(maxsize=4096)
+def _registry_cost(op: str, shapes: tuple[tuple[int, ...], ...], dtype: np.dtype[Any]) -> Cost:
+    spec = OPERATIONS[op]
+    size = spec.bytes(shapes, dtype.itemsize)
+    if dtype.kind == "f":
+        return spec.flops(shapes), size
+    return (0 if dtype.kind in "iub" else None), size
