@@ -303,8 +303,8 @@ def _sections(
 
 def _hits_text(lines: Sequence[Line]) -> str:
     if any(line.hits for line in lines):
-        text = "Hits are exact, by line_profiler; time is sampled, so it has none of the tracer's cost, and is "
-        text += "the line's own, without that of the functions shown here that it called."
+        text = "Hits are exact, by line_profiler; time is sampled, so it has none of the tracer's cost, "
+        text += "and is the line's own, without that of the functions shown here that it called."
     else:
         text = "Hits are counted by a further run with --lines, growth of the process with --memory."
     if any(line.origin == "pyx" for line in lines):

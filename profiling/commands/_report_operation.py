@@ -180,7 +180,7 @@ def _count_step(dtype: str) -> tuple[dict[str, Any], dict[str, Any]]:
     from ..collect.operations import count_operations
 
     arguments = mlp_step.make_arguments(dtype)
-    with count_allocations() as allocations, count_operations() as operations:
+    with count_operations() as operations, count_allocations() as allocations:
         mlp_step.mlp_step(*arguments)
     counted = allocations.to_dict()
     return operations.to_dict(), {name: counted[name] for name in ALLOCATION_FIGURES}
