@@ -9,11 +9,14 @@ from tensorops.operations import OPERATIONS
 
 from ..cases import Case
 from ..document import (
+    Axis,
     Block,
     Column,
+    Figure,
     Listing,
     ListingLine,
     Section,
+    Series,
     Table,
     bytes_text,
     three_digits,
@@ -93,11 +96,36 @@ def summary_section(found: Sequence[KernelMisses], levels: Sequence[CacheLevel],
     notes = (
         f"Operands and result are {bytes_text(least)}, {-(-least // line):,} lines: no cache that is empty "
         "at the start has fewer misses. Bytes do not count lines written back.",
-        f"Simulated {accesses:,} accesses in {time_text(seconds)}: {accesses / seconds / 1e6:.0f} million "
-        "a second.",
+        f"Simulated {accesses:,} accesses in {time_text(seconds)} of processor time: "
+        f"{accesses / seconds / 1e6:.0f} million a second.",
     )
     sentences = tuple(explain(entry, levels, itemsize, -(-least // line)) for entry in found)
-    return Section("Misses by kernel", (Table(columns, rows), *sentences, *notes))
+    blocks: list[Block] = [Table(columns, rows), *sentences, *notes, misses_figure(found, levels)]
+    return Section("Misses by kernel", tuple(blocks))
+
+
+def misses_figure(found: Sequence[KernelMisses], levels: Sequence[CacheLevel]) -> Figure:
+    """Return the picture of the kernels' misses.
+
+    Parameters
+    ----------
+    found : sequence of KernelMisses
+        At least one.
+    levels : sequence of CacheLevel
+        The caches.
+
+    Returns
+    -------
+    Figure
+        A bar for each kernel and level.
+    """
+    labels = tuple(entry.kernel for entry in found)
+    series = tuple(
+        Series(level.name, "bars", tuple(float(entry.misses[place]) for entry in found), labels=labels)
+        for place, level in enumerate(levels)
+    )
+    caption = "The same product and the same numbers: only the order of the accesses differs."
+    return Figure("Misses by kernel", caption, Axis("misses", log=True), Axis("kernel"), series, "misses")
 
 
 def listing_section(

@@ -46,6 +46,7 @@ class CacheCommand(Command):
         "cache matmul --l1 48K/12/64 --l2 2M/16/64 --l3 32M/16/64   # another processor",
         "cache matmul --html cache.html --json cache.json",
     )
+    draws = True
 
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add the verb's arguments."""

@@ -63,7 +63,7 @@ class RooflineCommand(Command):
             nargs="*",
             type=known_name("operation", OPERATIONS),
             metavar="OPERATION",
-            help=f"some of: {', '.join(OPERATIONS)}; default: all",
+            help=f"some of: {', '.join(OPERATIONS)}; default: all that have default shapes",
         )
         parser.add_argument(
             "--threads",
@@ -89,7 +89,9 @@ class RooflineCommand(Command):
 
     def run(self, arguments: argparse.Namespace) -> Document:
         """Measure, and return tables and picture."""
-        names = list(dict.fromkeys(arguments.operations)) or list(OPERATIONS)
+        names = list(dict.fromkeys(arguments.operations)) or [
+            name for name in OPERATIONS if name in CASES or name in TARGETS
+        ]
         cases = self._cases(names, arguments)
         described = machine.describe()
         if arguments.threads > described["cores"]:
@@ -124,12 +126,13 @@ class RooflineCommand(Command):
             "run": Run(described, _settings(arguments), tuple(collected.measurements)).to_dict(),
         }
         missing = sections.missing_levels(roof, [level.name for level in levels])
-        busy = [
-            f"{finding.found}: the figures below are lower than those of a quiet machine."
+        busy = "; ".join(
+            finding.found
             for finding in quiet.findings()
             if finding.topic in ("load", "waiting") and finding.state == "noisy"
-        ]
-        head = Section("Machine", tuple(filter(None, (machine.one_line(described), missing, *busy))))
+        )
+        busy = busy and f"A busy machine: {busy}. The figures below are lower than those of a quiet one."
+        head = Section("Machine", tuple(filter(None, (machine.one_line(described), missing, busy))))
         picture = Section("Picture", (sections.roofline_figure(placed, roof),))
         parts = (
             head,
@@ -216,9 +219,11 @@ def parse_case(name: str, text: str, dtype: str) -> Case:
         raise CommandError(f"--shapes {text}: expected such as 64x784,784x128") from None
     try:
         case = Case(name, dtype, shapes, "C" * len(shapes))
-        flops(case)
+        count = flops(case)
     except ValueError as error:
         raise CommandError(f"--shapes {text}: {error}") from error
+    if not count:
+        raise CommandError(f"--shapes {text}: {name} computes nothing there, so that it has no place")
     return case
 
 

@@ -199,6 +199,7 @@ def test_the_tables_fit_the_page(width):
     ("arguments", "message"),
     [
         (["matmull"], "did you mean matmul?"),
+        (["gelu_of_mine"], "unknown operation 'gelu_of_mine'; known: matmul"),
         (["matmul", "--dtype", "int8"], "unknown dtype 'int8'"),
         (["matmul", "--threads", "0"], "whole number from 1"),
     ],
