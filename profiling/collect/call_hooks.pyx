@@ -170,6 +170,7 @@ cdef enum:
     FLOPS_AND_BYTES = 0
     BYTES_ONLY = 1
     NOTHING = 2
+    INTERRUPTED = -1
     STATES = 3
     KNOWN_BITS = 8
     KNOWN = 1 << KNOWN_BITS
@@ -201,6 +202,13 @@ cdef struct Known:
     int used
     int64_t flops
     int64_t bytes
+
+cdef extern from *:
+    """
+    static int tensorops_raise_set_error(void) { return -1; }
+    """
+    # An error is set already: this only leaves the function that calls it.
+    int raise_set_error "tensorops_raise_set_error"() except -1
 
 cdef Hook hooks[MAX_HOOKS]
 cdef int hooks_used = 0
@@ -372,26 +380,40 @@ cdef class Counter:
             ))
         return found
 
-    cdef int add(self, int row, int state, int64_t flops, int64_t size) except -1:
-        cdef Total *larger
+    cdef bint add(self, int row, int state, int64_t flops, int64_t size) noexcept:
+        """Add a call; False, with an error set, if Ctrl-C came in between."""
         cdef Total *total
-        cdef int capacity
-        cdef int place = row * STATES + state
-        if row >= self.capacity:
-            capacity = row + 64
-            larger = <Total *>realloc(self.totals, capacity * STATES * sizeof(Total))
-            if larger == NULL:
-                raise MemoryError("no memory to count operations")
-            memset(&larger[self.capacity * STATES], 0, (capacity - self.capacity) * STATES * sizeof(Total))
-            self.totals = larger
-            self.capacity = capacity
-        total = &self.totals[place]
+        if row >= self.capacity and not self.grow(row + 64):
+            return True
+        total = &self.totals[row * STATES + state]
         total.calls += 1
         total.flops += flops
         total.bytes += size
-        if self.wanted is not None:
+        return self.wanted is None or self.add_to_lines(row * STATES + state, flops, size)
+
+    cdef bint grow(self, int capacity) noexcept:
+        """Make room for more rows; False where there is no memory: then the call is not counted."""
+        cdef Total *larger = <Total *>realloc(self.totals, capacity * STATES * sizeof(Total))
+        if larger == NULL:
+            return False
+        memset(&larger[self.capacity * STATES], 0, (capacity - self.capacity) * STATES * sizeof(Total))
+        self.totals = larger
+        self.capacity = capacity
+        return True
+
+    cdef bint add_to_lines(self, int place, int64_t flops, int64_t size) noexcept:
+        """Add to a line; a predicate that fails leaves the call without one."""
+        interruption = None
+        try:
             self.add_to_line(place, flops, size)
-        return 0
+        except Exception:
+            return True
+        except BaseException as error:
+            interruption = error
+        if interruption is None:
+            return True
+        raise_again(interruption)
+        return False
 
     cdef int add_to_line(self, int place, int64_t flops, int64_t size) except -1:
         """Add to the running line of the innermost wanted frame, if there is one."""
@@ -555,27 +577,26 @@ cdef PyObject *counted(
     """Count a call that has succeeded and return its result; NULL only if Ctrl-C came in between."""
     cdef int64_t flops = 0
     cdef int64_t size = 0
-    cdef int state
-    interruption = None
-    try:
-        try:
-            state = measure(
-                <Rule>rule, receiver, arguments, count, names, keywords, result, &flops, &size
-            )
-        except Exception:
-            # A convention that fails must not fail the user's call: it counts as a call of unknown cost.
-            state = NOTHING
-        for counter in <tuple>counters:
-            if (<Counter>counter).active and (<Counter>counter).numpy_calls:
-                (<Counter>counter).add((<Rule>rule).row, state, flops, size)
-    except BaseException as error:
-        interruption = error
-    if interruption is not None:
+    cdef int state = measure(
+        <Rule>rule, receiver, arguments, count, names, keywords, result, &flops, &size
+    )
+    cdef PyObject *counter
+    cdef Py_ssize_t place
+    for place in range(PyTuple_GET_SIZE(counters)):
+        counter = PyTuple_GET_ITEM(counters, place)
+        if state >= 0 and (<Counter>counter).active and (<Counter>counter).numpy_calls:
+            if not (<Counter>counter).add((<Rule>rule).row, state, flops, size):
+                state = INTERRUPTED
+    if state == INTERRUPTED:
         Py_XDECREF(result)
-        kind = type(interruption)
-        PyErr_SetObject(<PyObject *>kind, <PyObject *>interruption)
         return NULL
     return result
+
+
+cdef void raise_again(object error) noexcept:
+    """Make an error the one that the C function under way returns with."""
+    kind = type(error)
+    PyErr_SetObject(<PyObject *>kind, <PyObject *>error)
 
 
 cdef bint is_harmless(Rule rule, PyObject *names) noexcept:
@@ -642,8 +663,8 @@ cdef bint is_view(np.ndarray result, PyObject *operand) noexcept:
 cdef int measure(
     Rule rule, PyObject *receiver, PyObject *const *arguments, Py_ssize_t count, PyObject *names,
     PyObject *keywords, PyObject *result, int64_t *flops, int64_t *size,
-) except -1:
-    """Find the FLOPs and bytes of a call, and return what is known of it."""
+) noexcept:
+    """Find the FLOPs and bytes of a call, and return what is known of it, or INTERRUPTED."""
     cdef Kinds kinds
     cdef int shift = receiver != NULL
     cdef int place
@@ -720,21 +741,31 @@ cdef int scaled(Rule rule, Kinds *kinds, int64_t *flops) noexcept:
 cdef int ask(
     Rule rule, PyObject *receiver, PyObject *const *arguments, Py_ssize_t count, PyObject *names,
     PyObject *keywords, PyObject *result, int64_t *flops, int64_t *size,
-) except -1:
+) noexcept:
     """Ask the rule's Python function."""
     cdef Py_ssize_t place
-    positional = [] if receiver == NULL else [<object>receiver]
-    for place in range(count):
-        positional.append(<object>arguments[place])
-    named = {} if keywords == NULL else dict(<object>keywords)
-    if names != NULL:
-        for place in range(PyTuple_GET_SIZE(names)):
-            named[<object>PyTuple_GET_ITEM(names, place)] = <object>arguments[count + place]
-    operations, size[0] = rule.convention(tuple(positional), named, <object>result)
-    if operations is None:
-        return BYTES_ONLY
-    flops[0] = operations
-    return FLOPS_AND_BYTES
+    interruption = None
+    try:
+        positional = [] if receiver == NULL else [<object>receiver]
+        for place in range(count):
+            positional.append(<object>arguments[place])
+        named = {} if keywords == NULL else dict(<object>keywords)
+        if names != NULL:
+            for place in range(PyTuple_GET_SIZE(names)):
+                named[<object>PyTuple_GET_ITEM(names, place)] = <object>arguments[count + place]
+        operations, size[0] = rule.convention(tuple(positional), named, <object>result)
+        if operations is None:
+            return BYTES_ONLY
+        flops[0] = operations
+        return FLOPS_AND_BYTES
+    except Exception:
+        # A convention that fails must not fail the user's call: it counts as a call of unknown cost.
+        size[0] = 0
+        return NOTHING
+    except BaseException as error:
+        interruption = error
+    raise_again(interruption)
+    return INTERRUPTED
 
 
 cdef int key_of(str op, tuple operands, object result, int64_t *key) noexcept:
@@ -815,8 +846,8 @@ def library_called(str op, tuple operands, result):
     finally:
         calls.leave()
     for counter in <tuple>here:
-        if (<Counter>counter).active:
-            (<Counter>counter).add(_library_rows[op], state, flops, size)
+        if (<Counter>counter).active and not (<Counter>counter).add(_library_rows[op], state, flops, size):
+            raise_set_error()
 
 
 def set_library(rows, cost):

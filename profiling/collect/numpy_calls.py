@@ -95,8 +95,8 @@ class Registry:
         if self._watched:
             return
         self._watched = True
-        for name in dir(np):
-            target = getattr(np, name)
+        # Not dir(): asking for all that NumPy could load would load it.
+        for target in list(vars(np).values()):
             if isinstance(target, np.ufunc):
                 self._watch(target.__name__, target, self._ufunc_rules(target))
         for place, name in enumerate(UFUNC_METHODS, 1):
