@@ -1,0 +1,304 @@
+# What happens at a request for memory: which line it is of, and the sums of every counter that is entered.
+# Nothing of Python's runs here but `ask`, which has a counter look up a line that it has not seen before.
+
+from cpython.exc cimport PyErr_Fetch, PyErr_Restore, PyErr_SetInterrupt
+from libc.stdint cimport SIZE_MAX, uint8_t
+
+cdef extern from *:
+    """
+    #ifndef NPY_TARGET_VERSION
+    #define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+    #endif
+    #include <numpy/arrayobject.h>
+    #include <pthread.h>
+    #include <sched.h>
+
+    /* What guards the counters: the GIL, which NumPy's own handler needs too; a lock where there is none. */
+    #ifdef Py_GIL_DISABLED
+    static char tensorops_held = 0;
+    static inline void tensorops_lock(void) {
+        while (__atomic_exchange_n(&tensorops_held, 1, __ATOMIC_ACQUIRE)) {
+            while (__atomic_load_n(&tensorops_held, __ATOMIC_RELAXED)) sched_yield();
+        }
+    }
+    static inline void tensorops_unlock(void) { __atomic_store_n(&tensorops_held, 0, __ATOMIC_RELEASE); }
+    /* A child of fork() has one thread: no other one is left that could give back a lock it held. */
+    static int tensorops_survive_fork(void) {
+        return pthread_atfork(tensorops_lock, tensorops_unlock, tensorops_unlock);
+    }
+    #else
+    static inline void tensorops_lock(void) {}
+    static inline void tensorops_unlock(void) {}
+    static int tensorops_survive_fork(void) { return 0; }
+    #endif
+
+    /* What this thread is doing: asking for a line; inside a wrapped handler, which may use NumPy's own. */
+    static __thread int tensorops_asking = 0, tensorops_inside = 0;
+
+    #define TENSOROPS_EXCHANGE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELEASE)
+    """
+    ctypedef void *(*malloc_function)(void *ctx, size_t size) noexcept nogil
+    ctypedef void *(*calloc_function)(void *ctx, size_t count, size_t size) noexcept nogil
+    ctypedef void *(*realloc_function)(void *ctx, void *block, size_t size) noexcept nogil
+    ctypedef void (*free_function)(void *ctx, void *block, size_t size) noexcept nogil
+
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        malloc_function malloc
+        calloc_function calloc
+        realloc_function realloc
+        free_function free
+
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        uint8_t version
+        PyDataMemAllocator allocator
+
+    int _import_array() except -1
+    PyObject *PyDataMem_DefaultHandler
+    object PyDataMem_GetHandler()
+    object PyDataMem_SetHandler(object handler)
+
+    void take_lock "tensorops_lock"() noexcept nogil
+    void give_lock "tensorops_unlock"() noexcept nogil
+    int tensorops_survive_fork()
+    int asking "tensorops_asking"
+    int inside "tensorops_inside"
+    void exchange_malloc "TENSOROPS_EXCHANGE"(malloc_function place, malloc_function value)
+    void exchange_calloc "TENSOROPS_EXCHANGE"(calloc_function place, calloc_function value)
+    void exchange_realloc "TENSOROPS_EXCHANGE"(realloc_function place, realloc_function value)
+    void exchange_free "TENSOROPS_EXCHANGE"(free_function place, free_function value)
+
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
+
+_import_array()
+if tensorops_survive_fork():
+    raise ImportError("profiling: no memory to register what a fork needs")
+
+
+# Instead of the place of a line: not looked up yet; of a file that is not wanted; no wanted one at all.
+cdef enum:
+    UNKNOWN = -2
+    UNWANTED = -1
+    NOWHERE = 0
+
+
+cdef struct Line:
+    int64_t count
+    int64_t bytes
+    int64_t live
+    int64_t peak
+
+
+cdef struct Counting:
+    Counting *next
+    PyObject *owner
+    size_t minimum
+    int64_t count
+    int64_t bytes
+    int64_t live
+    int64_t peak
+    int64_t unfollowed
+    bint by_line
+    int line  # Of the request that is being recorded.
+    Blocks blocks
+    Sites sites
+    Line *lines
+    int line_count
+
+
+# The functions of NumPy's own handler, and who counts now. `least` is the smallest floor of them.
+cdef PyDataMemAllocator original
+cdef Counting *active = NULL
+cdef size_t least = SIZE_MAX
+cdef int by_line_now = 0
+cdef bint wrapped_ever = False
+
+
+cdef inline bint is_counted(size_t size) noexcept nogil:
+    return size >= least and not (wrapped_ever and inside)
+
+
+cdef int running_line(Counting *counting, bint skip_unknown, void **code, int *instruction) noexcept nogil:
+    """Return the place of the innermost wanted line; or UNKNOWN, and the code that was never looked up."""
+    cdef Frame *frame = innermost_frame()
+    cdef Site *site
+    while frame != NULL:
+        code[0] = frame_code(frame)
+        instruction[0] = frame_instruction(frame)
+        site = find_site(&counting.sites, code[0], instruction[0])
+        if site.code == NULL:
+            if not skip_unknown:
+                return UNKNOWN
+        elif site.line != UNWANTED:
+            return site.line
+        frame = outer_frame(frame)
+    return NOWHERE
+
+
+cdef bint ask(PyObject *owner, PyObject *code, int instruction) noexcept with gil:
+    """Have a counter look a line up; return whether it could.
+
+    This runs Python code inside a request for memory: the predicate, once for each file. It is safe
+    because this thread holds the GIL, it is in a call that may end with an exception anyway, and the
+    request has not changed anything yet. No garbage is collected meanwhile: the finalizers would be
+    somebody else's code. Requests of the predicate's own are counted, on no line.
+    """
+    cdef PyObject *kind
+    cdef PyObject *value
+    cdef PyObject *trace
+    cdef int collects = PyGC_Disable()
+    cdef bint known
+    global asking
+    PyErr_Fetch(&kind, &value, &trace)
+    asking = 1
+    counter = <AllocationCounter>owner
+    try:
+        known = counter.look_up(<object>code, instruction)
+    except KeyboardInterrupt:
+        # The user means his program: let it come again when this request is over.
+        PyErr_SetInterrupt()
+        known = False
+    except BaseException as error:
+        # Without its traceback, whose frames would keep the program's arrays alive.
+        counter.failure = error.with_traceback(None)
+        known = False
+    asking = 0
+    if collects:
+        PyGC_Enable()
+    del counter
+    PyErr_Restore(kind, value, trace)
+    return known
+
+
+cdef void find_lines(size_t size, bint may_ask) noexcept nogil:
+    """Set the line of a request in every counter; called, and left, with the lock held."""
+    cdef Counting *counting = active
+    cdef void *code
+    cdef int instruction
+    cdef PyObject *owner
+    while counting != NULL:
+        counting.line = NOWHERE
+        # A predicate's own requests are on no line: it runs between the program's lines.
+        if counting.by_line and size >= counting.minimum and not asking:
+            counting.line = running_line(counting, not may_ask, &code, &instruction)
+            if counting.line == UNKNOWN:
+                owner = counting.owner
+                give_lock()
+                may_ask = ask(owner, <PyObject *>code, instruction)
+                take_lock()
+                # Counters may have come or gone.
+                counting = active
+                continue
+        counting = counting.next
+
+
+cdef inline void leave(Counting *counting, Block *block) noexcept nogil:
+    counting.live -= <int64_t>block.size
+    if counting.by_line:
+        counting.lines[block.line].live -= <int64_t>block.size
+
+
+cdef inline Block *add(Counting *counting, void *address, size_t size) noexcept nogil:
+    """Count a block in total and return it; NULL if there was no memory to follow it."""
+    cdef Block *block = place_block(&counting.blocks, address)
+    counting.count += 1
+    counting.bytes += <int64_t>size
+    if block == NULL:
+        counting.unfollowed += 1
+        return NULL
+    if block.size:
+        # Somebody gave the old block of this address back behind NumPy's back.
+        leave(counting, block)
+    block.size = size
+    block.line = NOWHERE
+    block.moving = 0
+    counting.live += <int64_t>size
+    if counting.live > counting.peak:
+        counting.peak = counting.live
+    return block
+
+
+cdef void record_by_line(void *address, size_t size, bint may_ask) noexcept nogil:
+    cdef Counting *counting
+    cdef Block *block
+    cdef Line *line
+    find_lines(size, may_ask)
+    counting = active
+    while counting != NULL:
+        if size >= counting.minimum:
+            block = add(counting, address, size)
+            if counting.by_line:
+                line = &counting.lines[counting.line]
+                line.count += 1
+                line.bytes += <int64_t>size
+                if block != NULL:
+                    block.line = counting.line
+                    line.live += <int64_t>size
+                    if line.live > line.peak:
+                        line.peak = line.live
+        counting = counting.next
+
+
+cdef void record(void *address, size_t size, bint may_ask) noexcept nogil:
+    cdef Counting *counting
+    take_lock()
+    if by_line_now:
+        record_by_line(address, size, may_ask)
+    else:
+        counting = active
+        while counting != NULL:
+            if size >= counting.minimum:
+                add(counting, address, size)
+            counting = counting.next
+    give_lock()
+
+
+cdef void forget(void *address, bint if_moving) noexcept nogil:
+    """Take a block out; after a reallocation only if its address is not another block's by now."""
+    cdef Counting *counting
+    cdef Block *block
+    take_lock()
+    counting = active
+    while counting != NULL:
+        block = find_block(&counting.blocks, address)
+        if block != NULL and (block.moving or not if_moving):
+            leave(counting, block)
+            remove_block(&counting.blocks, block)
+        counting = counting.next
+    give_lock()
+
+
+cdef void mark_moving(void *address, bint moving) noexcept nogil:
+    cdef Counting *counting
+    cdef Block *block
+    take_lock()
+    if moving and by_line_now:
+        # Now, before it moves: while its owner points to the old block, no Python code may run.
+        find_lines(SIZE_MAX, True)
+    counting = active
+    while counting != NULL:
+        block = find_block(&counting.blocks, address)
+        if block != NULL:
+            block.moving = moving
+        counting = counting.next
+    give_lock()
+
+
+cdef void *move(PyDataMemAllocator *base, void *ctx, void *block, size_t size, int wrapped) noexcept nogil:
+    """Reallocate and count it: one request, in exchange for the old block."""
+    cdef void *moved
+    global inside
+    mark_moving(block, True)
+    inside += wrapped
+    moved = base.realloc(ctx, block, size)
+    inside -= wrapped
+    if moved == NULL:
+        mark_moving(block, False)
+        return NULL
+    forget(block, True)
+    if size >= least:
+        record(moved, size, False)
+    return moved
