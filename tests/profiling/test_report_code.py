@@ -107,6 +107,8 @@ def test_a_planted_loop_that_misses_the_cache_comes_first(script):
 
 PYX = """
 # cython: language_level=3
+from libc.stdlib cimport calloc, free
+
 import numpy as np
 
 def slow(Py_ssize_t n):
@@ -122,20 +124,24 @@ def hungry(Py_ssize_t n):
         kept.append(np.ones(20_000))  # the line that allocates
     return len(kept)
 
-def columns(const float[:, ::1] x):
+def columns(Py_ssize_t n):
     cdef Py_ssize_t i, j
-    cdef double total = 0
-    for j in range(x.shape[1]):
-        for i in range(x.shape[0]):
-            total += x[i, j]  # hostile to the cache
+    cdef float total = 0
+    cdef float *x = <float *> calloc(n * n, sizeof(float))
+    for j in range(n):
+        for i in range(n):
+            total += x[i * n + j]  # hostile to the cache
+    free(x)
     return total
 
-def rows(const float[:, ::1] x):
+def rows(Py_ssize_t n):
     cdef Py_ssize_t i, j
-    cdef double total = 0
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            total += x[i, j]
+    cdef float total = 0
+    cdef float *x = <float *> calloc(n * n, sizeof(float))
+    for i in range(n):
+        for j in range(n):
+            total += x[i * n + j]
+    free(x)
     return total
 """
 
@@ -154,21 +160,37 @@ setup(
 """
 
 
-def build(script, *flags):
-    """Compile the planted module beside the script, as its user would."""
+def build(folder, *flags):
+    """Compile the planted module, as its user would."""
     if COMPILER is None:
         pytest.skip("no C compiler")
     pytest.importorskip("Cython")
     pytest.importorskip("setuptools")
-    script(PYX, "planted.pyx")
-    script(BUILD, "build.py")
-    done = subprocess.run([sys.executable, "build.py", *flags], capture_output=True, text=True, check=False)
+    (folder / "planted.pyx").write_text(PYX, encoding="utf-8")
+    (folder / "build.py").write_text(BUILD, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "build.py", *flags], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Return a folder with the planted module, built with its lines."""
+    folder = tmp_path_factory.mktemp("compiled")
+    build(folder, "-g1")
+    return folder
+
+
+@pytest.fixture
+def planted(compiled, script, tmp_path):
+    """Put the module and its source beside the script."""
+    for path in (compiled / "planted.pyx", *compiled.glob("planted*.so")):
+        shutil.copy(path, tmp_path)
+
+
 @SAMPLED
-def test_planted_lines_of_a_pyx_come_first(script):
-    build(script, "-g1")
+def test_planted_lines_of_a_pyx_come_first(script, planted):
     script("import planted\nplanted.slow(60_000_000)\nplanted.hungry(5)\n", "slow.py")
     data = report("slow.py")
     # The compiler merges the head of a loop with its body.
@@ -181,12 +203,10 @@ def test_planted_lines_of_a_pyx_come_first(script):
     } == {"slow"}
     script(
         """
-        import numpy as np
         import planted
-        x = np.zeros((3000, 3000), np.float32)
         for _ in range(8):
-            planted.columns(x)
-            planted.rows(x)
+            planted.columns(3000)
+            planted.rows(3000)
         """,
         "misses.py",
     )
@@ -196,8 +216,7 @@ def test_planted_lines_of_a_pyx_come_first(script):
     assert Path(top["file"]).name == "planted.pyx"
 
 
-def test_allocations_of_a_pyx_are_put_down_to_who_called_it(script):
-    build(script, "-g1")
+def test_allocations_of_a_pyx_are_put_down_to_who_called_it(script, planted):
     script("import planted\nplanted.hungry(50)\nplanted.slow(10)\n")
     data = report("script.py")
     top = max(data["lines"], key=lambda line: line["bytes"] or 0)
@@ -209,19 +228,25 @@ def test_allocations_of_a_pyx_are_put_down_to_who_called_it(script):
 
 
 @SAMPLED
-def test_a_pyx_without_lines_or_without_source_is_told(script, capsys):
-    build(script)
+def test_a_pyx_without_lines_is_told(script, tmp_path, capsys):
+    build(tmp_path)
     script("import planted\nplanted.slow(60_000_000)\n")
     data = report("script.py")
     assert any("planted" in note and "emit_linenums=True and -g1" in note for note in data["notes"])
     assert "emit_linenums=True and -g1" in " ".join(capsys.readouterr().out.split())
-    Path("build.py").touch()
-    shutil.rmtree("build")
-    for path in [*Path().glob("planted*.so"), Path("planted.c")]:
-        path.unlink()
-    build(script, "-g1")
-    Path("planted.pyx").unlink()
-    data = report("script.py")
+
+
+@SAMPLED
+def test_a_pyx_without_its_source_is_told(script, compiled, tmp_path, capsys):
+    for path in compiled.glob("planted*.so"):
+        shutil.copy(path, tmp_path)
+    source = compiled / "planted.pyx"
+    hidden = source.rename(source.with_suffix(".hidden"))
+    try:
+        script("import planted\nplanted.slow(60_000_000)\n")
+        data = report("script.py")
+    finally:
+        hidden.rename(source)
     assert any(line["origin"] == "pyx" and line["source"] == "" for line in data["lines"])
     assert "The source was not found" in " ".join(capsys.readouterr().out.split())
 
