@@ -266,7 +266,7 @@ def _sampled_total(recording: Recording) -> Sampled:
 def _sampled(line: Line | None, total: Sampled) -> Sampled:
     if line is None:
         return Sampled(0.0, 0, total.total)
-    return Sampled(line.seconds or 0.0, line.samples, total.total, line.waiting)
+    return Sampled(line.seconds or 0.0, line.samples, total.total)
 
 
 def _seconds(match: Match[Line]) -> float:

@@ -42,8 +42,12 @@ YARDSTICK_SD = 0.02
 UNSHARED = 0.35
 """Share of a drift that may meet other work differently: on a core whose second hardware thread is busy, one
 loop takes a fifth longer and another one half longer."""
+BUSY_SHARE = 0.4
+"""Error of a profile's time as a share of what the machine slowed down around the run."""
 UNCALIBRATED_SD = 0.10
 """Error where nothing tells how fast the machine was."""
+OWN_SHARE = 0.7
+"""Share of the drift's error, beyond that of a calm machine, that is a line's own."""
 LINE_SD = 0.01
 """Error of a line besides the drift that all lines share."""
 MOST_PIECES = 12
@@ -64,12 +68,6 @@ FEWEST_WITNESS_SAMPLES = 30
 WITNESS_SD = 0.05
 """How differently a change of the machine meets different lines, on the logarithmic scale."""
 WITNESS_FLOOR = 0.02
-LEAST_TIME = 1e-3
-"""Seconds; added on both sides where one may be zero."""
-LEAST_WAIT = 0.05
-"""Seconds; shorter waits are not judged."""
-WAIT_SD = 0.10
-"""Error of the logarithm of a time that a line waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +148,8 @@ def calibration_drift(before: Calibration, after: Calibration, *, quietest: bool
         Seconds of the fixed work, taken "before", "during" and "after" the run; of the first run and of
         the second.
     quietest : bool
-        Whether the fastest pieces are compared, as for timing samples, of which the fastest count too;
-        else the middle ones, as for a profile, which adds up whatever the run met.
+        Whether it is for timing samples, of which the fastest count, as they do here; else it is for a
+        profile, which adds up whatever the run met, so what changed around the runs is an error more.
 
     Returns
     -------
@@ -160,28 +158,25 @@ def calibration_drift(before: Calibration, after: Calibration, *, quietest: bool
 
     Examples
     --------
-    >>> drift = calibration_drift({"before": [1.0], "after": [1.0]}, {"before": [1.1], "after": [1.1]})
-    >>> round(drift.factor, 3)
+    >>> same, slow = {"before": [1.0] * 4, "after": [1.0] * 4}, {"before": [1.1] * 4, "after": [1.1] * 4}
+    >>> round(calibration_drift(same, slow).factor, 3)
     1.1
     """
-    speed = _quietest_speed if quietest else _middle_speed
-    first, second = speed(before), speed(after)
+    first, second = _quietest_speed(before), _quietest_speed(after)
     if first is None or second is None:
         return Drift(0.0, UNCALIBRATED_SD, "nothing: a file has no calibration")
     log = second[0] - first[0]
     variance = _unshared(log, CALIBRATED_SD) + first[1] + second[1]
+    if not quietest:
+        # How long a neighbour was busy during the run is not known, only that he was around it.
+        variance += sum((BUSY_SHARE * _busy(calibration)) ** 2 for calibration in (before, after))
     return Drift(log, math.sqrt(variance), "the calibration stored with each file")
 
 
-def _middle_speed(calibration: Calibration) -> tuple[float, float] | None:
-    """Return the log of the usual time of the fixed work, and its variance within the run."""
-    logs = [float(np.median(np.log(taken))) for taken in calibration.values() if len(taken)]
-    if not logs:
-        return None
-    if calibration.get("during"):
-        return float(np.median(np.log(calibration["during"]))), 0.0
-    # The run lies between the two, in a place that is not known.
-    return sum(logs) / len(logs), (max(logs) - min(logs)) ** 2 / 12
+def _busy(calibration: Calibration) -> float:
+    """Return the logarithm of how much longer the fixed work took in the busiest part than at its fastest."""
+    logs = [np.log(np.asarray(taken, dtype=np.float64)) for taken in calibration.values() if len(taken)]
+    return max(float(np.median(part)) for part in logs) - _fastest(np.concatenate(logs))
 
 
 def _quietest_speed(calibration: Calibration) -> tuple[float, float] | None:
@@ -376,14 +371,11 @@ class Sampled:
         Samples that found it running.
     total : float
         Samples that found any line of the report running.
-    waiting : float
-        Seconds the line waited.
     """
 
     seconds: float
     samples: float
     total: float
-    waiting: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -407,11 +399,8 @@ class LinePair:
 
     @property
     def enough(self) -> bool:
-        """Whether there is anything to judge by: `FEWEST_SAMPLES` in one, or a wait of `LEAST_WAIT`."""
-        sides = (self.before, self.after)
-        return max(side.samples for side in sides) >= FEWEST_SAMPLES or (
-            max(side.waiting for side in sides) >= LEAST_WAIT
-        )
+        """Whether there is anything to judge by: `FEWEST_SAMPLES` in one."""
+        return max(self.before.samples, self.after.samples) >= FEWEST_SAMPLES
 
     @property
     def log(self) -> float:
@@ -442,8 +431,8 @@ def line_change(pair: LinePair, drift: Drift, share: float) -> Change:
     Returns
     -------
     Change
-        Of processor time and waiting together; a slow machine does not make a line wait longer. Unknown
-        where there is not enough to judge by.
+        Of its processor time; how long it waited depends on the neighbours. Unknown for fewer than
+        `FEWEST_SAMPLES` in both.
 
     Examples
     --------
@@ -455,16 +444,8 @@ def line_change(pair: LinePair, drift: Drift, share: float) -> Change:
     """
     if not pair.enough:
         return UNKNOWN
-    before, after = pair.before, pair.after
-    log = pair.log - drift.log
     variance = pair.variance + drift.sd**2 + LINE_SD**2
-    if max(before.waiting, after.waiting) >= LEAST_WAIT:
-        expected = before.seconds * drift.factor + before.waiting
-        measured = after.seconds + after.waiting
-        log = math.log((measured + LEAST_TIME) / (expected + LEAST_TIME))
-        waits = (before.waiting + after.waiting) / (measured + expected)
-        variance = (1 - waits) ** 2 * variance + waits**2 * WAIT_SD**2
-    return judge(log, variance, round(min(before.samples, after.samples)), share)
+    return judge(pair.log - drift.log, variance, round(min(pair.before.samples, pair.after.samples)), share)
 
 
 def drift_beside_lines(pairs: Sequence[LinePair], drift: Drift) -> list[Drift]:
@@ -523,7 +504,10 @@ def _weighed(drift: Drift, witnesses: Sequence[tuple[float, float]]) -> Drift:
     whole = 1 / by_lines + 1 / by_calibration
     log = (middle / by_lines + drift.log / by_calibration) / whole
     contradiction = (middle - drift.log) ** 2 / (by_lines + by_calibration)
-    return Drift(log, math.sqrt(max(1.0, contradiction) / whole), f"{drift.basis}, and the other lines")
+    # A busy neighbour meets each line at other moments and in another way: the others cannot tell how.
+    own = OWN_SHARE**2 * max(0.0, by_calibration - CALIBRATED_SD**2)
+    variance = max(1.0, contradiction) / whole + own
+    return Drift(log, math.sqrt(variance), f"{drift.basis}, and the other lines")
 
 
 def shares(weights: Sequence[float]) -> list[float]:
