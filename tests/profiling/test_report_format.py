@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import profiling
+import tensorops
 from profiling.__main__ import make_parser
 from profiling.commands._base import get_command
 
@@ -62,6 +63,14 @@ def test_a_benchmark():
     result = profiling.bench(sum, range(100), against={"max": max}, blocks=1, budget_seconds=0.1).to_dict()
     contenders = {"sum", "max"}
     assert fields(result) - NAMED - contenders == set()
+
+
+def test_parts_of_a_report_on_an_operation():
+    from profiling.collect.step import measure_step
+
+    choice = tensorops.explain("matmul", (64, 64), (64, 64)).to_dict()
+    for part in (choice, measure_step("float32").to_dict()):
+        assert fields(part) - NAMED == set()
 
 
 @pytest.mark.parametrize("words", [("machine",), ("cache", "matmul", "--size", "16", "--no-cachegrind")])
