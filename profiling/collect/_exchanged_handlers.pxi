@@ -40,9 +40,8 @@ cdef void *counted_realloc(void *ctx, void *block, size_t size) noexcept nogil:
 
 
 cdef void counted_free(void *ctx, void *block, size_t size) noexcept nogil:
-    # Before the block is free: after that, another thread may have it.
     if is_counted(size):
-        forget(block, False)
+        forget(block)
     original.free(ctx, block, size)
 
 
@@ -88,7 +87,7 @@ cdef void wrapped_free(void *ctx, void *block, size_t size) noexcept nogil:
     cdef PyDataMemAllocator *base = (<Wrapper *>ctx).base
     global inside
     if is_counted(size):
-        forget(block, False)
+        forget(block)
     inside += 1
     base.free(base.ctx, block, size)
     inside -= 1
@@ -134,7 +133,7 @@ cdef void uninstall() noexcept:
 
 cdef void refresh() noexcept:
     """Set what the hooks look at first; called with the lock held."""
-    global least, by_line_now
+    global alone, least, by_line_now
     cdef Counting *counting = active
     cdef size_t smallest = SIZE_MAX
     by_line_now = 0
@@ -143,6 +142,7 @@ cdef void refresh() noexcept:
         by_line_now += counting.by_line
         counting = counting.next
     least = smallest
+    alone = active if active != NULL and active.next == NULL and not active.by_line else NULL
 
 
 cdef void begin(Counting *counting) noexcept:

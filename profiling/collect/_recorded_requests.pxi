@@ -109,9 +109,11 @@ cdef struct Counting:
     int line_count
 
 
-# The functions of NumPy's own handler, and who counts now. `least` is the smallest floor of them.
+# The functions of NumPy's own handler, and who counts now. `least` is the smallest floor of them; `alone`
+# is the only one there is, if it counts without lines, and NULL otherwise.
 cdef PyDataMemAllocator original
 cdef Counting *active = NULL
+cdef Counting *alone = NULL
 cdef size_t least = SIZE_MAX
 cdef int by_line_now = 0
 cdef bint wrapped_ever = False
@@ -242,32 +244,49 @@ cdef void record_by_line(void *address, size_t size, bint may_ask) noexcept nogi
         counting = counting.next
 
 
-cdef void record(void *address, size_t size, bint may_ask) noexcept nogil:
+cdef void record_in_all(void *address, size_t size, bint may_ask) noexcept nogil:
     cdef Counting *counting
-    take_lock()
     if by_line_now:
         record_by_line(address, size, may_ask)
+        return
+    counting = active
+    while counting != NULL:
+        if size >= counting.minimum:
+            add(counting, address, size)
+        counting = counting.next
+
+
+cdef inline void record(void *address, size_t size, bint may_ask) noexcept nogil:
+    take_lock()
+    if alone != NULL:
+        add(alone, address, size)
     else:
-        counting = active
-        while counting != NULL:
-            if size >= counting.minimum:
-                add(counting, address, size)
-            counting = counting.next
+        record_in_all(address, size, may_ask)
     give_lock()
 
 
-cdef void forget(void *address, bint if_moving) noexcept nogil:
-    """Take a block out; after a reallocation only if its address is not another block's by now."""
-    cdef Counting *counting
+cdef void forget_in_all(void *address, bint if_moving) noexcept nogil:
+    cdef Counting *counting = active
     cdef Block *block
-    take_lock()
-    counting = active
     while counting != NULL:
         block = find_block(&counting.blocks, address)
         if block != NULL and (block.moving or not if_moving):
             leave(counting, block)
             remove_block(&counting.blocks, block)
         counting = counting.next
+
+
+cdef inline void forget(void *address) noexcept nogil:
+    """Take a block out before it is free: after that, another thread may have it."""
+    cdef Block *block
+    take_lock()
+    if alone != NULL:
+        block = find_block(&alone.blocks, address)
+        if block != NULL:
+            alone.live -= <int64_t>block.size
+            remove_block(&alone.blocks, block)
+    else:
+        forget_in_all(address, False)
     give_lock()
 
 
@@ -298,7 +317,10 @@ cdef void *move(PyDataMemAllocator *base, void *ctx, void *block, size_t size, i
     if moved == NULL:
         mark_moving(block, False)
         return NULL
-    forget(block, True)
+    take_lock()
+    # Unless its address is another block's by now.
+    forget_in_all(block, True)
+    give_lock()
     if size >= least:
         record(moved, size, False)
     return moved
