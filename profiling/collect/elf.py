@@ -109,11 +109,14 @@ def read_sections(path: str) -> Sections:
             raise NotElfError("it is no 64-bit ELF file")
         (table,) = struct.unpack_from("<Q", head, 40)
         each, count, names = struct.unpack_from("<HHH", head, 58)
+        size = file.seek(0, 2)
+        if each < 64 or names >= count or table + each * count > size:
+            raise NotElfError("its table of sections is damaged or missing")
         file.seek(table)
         data = file.read(each * count)
-        if each < 64 or len(data) < each * count or names >= count:
-            raise NotElfError("its table of sections is damaged or missing")
         rows = [struct.unpack_from("<IIQQQQ", data, each * place) for place in range(count)]
+        if any(kind != NO_BITS and offset + length > size for _, kind, _, _, offset, length in rows):
+            raise NotElfError("it is cut off")
         file.seek(rows[names][4])
         texts = file.read(rows[names][5])
     places = {}

@@ -3,6 +3,9 @@
 A Cython module has the lines of its ``.pyx`` and ``.pxi`` files if it was translated with
 ``emit_linenums=True`` and compiled with ``-g1`` (or more). ``addr2line`` of binutils reads the tables,
 or the package pyelftools where that is installed and ``addr2line`` is not.
+
+``addr2line`` 2.40 gives the C file's name to the first few rows of a table in DWARF 5 format; that is the
+function which the compiler put first, in a Cython module mostly a helper.
 """
 
 from __future__ import annotations

@@ -194,7 +194,6 @@ cdef extern from *:
         void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
         return memory == MAP_FAILED ? NULL : memory;
     }
-    static void sampler_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
     static void sampler_forget(void *memory, size_t bytes) { madvise(memory, bytes, MADV_DONTNEED); }
 
     /* The kernel's accounts of threads. Python's own functions would give the interpreter lock away for
@@ -393,7 +392,6 @@ cdef extern from *:
     static long sampler_thread(void) { return 0; }
     static void sampler_block_signals(void) {}
     static void *sampler_map(size_t a) { return NULL; }
-    static void sampler_unmap(void *a, size_t b) {}
     static void sampler_forget(void *a, size_t b) {}
     static int64_t sampler_queueing(long a) { return 0; }
     static int sampler_is_asleep(long a) { return 0; }
@@ -441,7 +439,6 @@ cdef extern from *:
     long sampler_thread() nogil
     void sampler_block_signals() nogil
     void *sampler_map(size_t size) nogil
-    void sampler_unmap(void *memory, size_t size) nogil
     void sampler_forget(void *memory, size_t size) nogil
     int64_t sampler_queueing(long thread) nogil
     bint sampler_is_asleep(long thread) nogil
