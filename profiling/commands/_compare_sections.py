@@ -73,7 +73,7 @@ def _drift_text(comparison: Comparison) -> list[str]:
             ]
         return []
     text = f"The fixed work took {drift.factor:.3f} times as long around the second run; that is divided out."
-    if drift.sd > 1.5 * CALIBRATED_SD:
+    if comparison.total is not None and drift.sd > 1.5 * CALIBRATED_SD:
         text += (
             f" The machine changed during the runs as well, so the intervals are wider (an error of "
             f"{100 * drift.sd:.0f} % is allowed for)."
@@ -204,10 +204,15 @@ def lines_section(comparison: Comparison, *, every: bool) -> Section:
     if few and comparison.total is not None:
         blocks.append(f"{few} lines have fewer than {FEWEST_SAMPLES} samples in both reports: no verdict.")
     for kind, text in (("new", "New lines"), ("gone", "Lines that are gone")):
-        found = [row for row in comparison.lines if row.match.kind == kind]
+        # A line with a sample or two is in one report and not in the other by chance.
+        found = [row for row in comparison.lines if row.match.kind == kind and _is_certain(row)]
         if found:
             blocks.append(f"{text}: {_listed([_where(row) + ' ' + row.line.text for row in found])}.")
     return Section("Lines", tuple(blocks))
+
+
+def _is_certain(row: LineRow) -> bool:
+    return row.line.samples >= FEWEST_SAMPLES or any(row.line.counts.values())
 
 
 def _line_cells(row: LineRow) -> tuple[Cell, ...]:

@@ -46,7 +46,7 @@ BUSY_SHARE = 0.4
 """Error of a profile's time as a share of what the machine slowed down around the run."""
 UNCALIBRATED_SD = 0.10
 """Error where nothing tells how fast the machine was."""
-OWN_SHARE = 0.7
+OWN_SHARE = 0.5
 """Share of the drift's error, beyond that of a calm machine, that is a line's own."""
 LINE_SD = 0.01
 """Error of a line besides the drift that all lines share."""
