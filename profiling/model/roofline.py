@@ -35,6 +35,9 @@ BUDGET_SECONDS = 0.1
 PEAK_SECONDS = 0.05
 LARGEST_FOOTPRINT = 256 << 20
 """Some machines report caches of hundreds of MiB; more memory than this is never streamed over."""
+ALIGNMENT = 2 << 20
+"""Some processors guess the way of L1 from a hash of the address; across a boundary of many bits the
+guesses of neighbouring pages clash, and L1 reads at half its speed."""
 ROOM_OF_L1 = 2
 """The share of a level that a footprint takes is one over this: the rest is for everybody else."""
 
@@ -265,9 +268,10 @@ def measure_bandwidths(
     """
     sizes = footprints(levels, threads)
     isa = streams.isas()[-1]
-    memory = np.empty(threads * max(streams.span(size) for size in sizes.values()) + 4096, np.uint8)
-    # Each thread touches its part of the memory first, which is where the system then places it.
-    streams.run("triad", isa, memory, sizes[MEMORY], threads, 1)
+    space = np.empty(threads * max(map(streams.span, sizes.values())) + 4096 + ALIGNMENT, np.uint8)
+    memory = space[-space.ctypes.data % ALIGNMENT :]
+    # Pages that nobody has written are one and the same page of zeros, which never leaves the caches.
+    memory.fill(1)
     found = []
     for level, size in sizes.items():
         on_level(f"{level}, {threads} thread{'s' * (threads > 1)}")
