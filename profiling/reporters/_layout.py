@@ -104,12 +104,13 @@ def _fitting(columns: Sequence[Column], rows: list[list[Cell]], width: int) -> l
 def _widths(columns: list[Column], rows: list[list[Cell]], width: int) -> list[int]:
     cells = [[row[place] for row in rows] for place in range(len(columns))]
     widths = [_least(column, cells[place]) for place, column in enumerate(columns)]
-    breakable = [place for place, column in enumerate(columns) if column.kind in ("left", "wrap")]
+    floors = [_floor(column, cells[place]) for place, column in enumerate(columns)]
     while _total(widths) > width:
-        widest = max(breakable, key=lambda place: widths[place], default=None)
-        if widest is None or widths[widest] <= NARROWEST_TEXT:
+        spaces = [have - floor for have, floor in zip(widths, floors, strict=True)]
+        roomiest = spaces.index(max(spaces))
+        if spaces[roomiest] <= 0:
             return widths
-        widths[widest] -= 1
+        widths[roomiest] -= 1
     # Low heads come first: texts and bars would take all there is.
     spare = _widen_heads(columns, widths, width - _total(widths))
     for place, column in enumerate(columns):
@@ -145,6 +146,13 @@ def _least(column: Column, cells: list[Cell]) -> int:
     if column.kind == "wrap":
         longest = min(longest, NARROWEST_WRAP)
     return max(longest, head)
+
+
+def _floor(column: Column, cells: list[Cell]) -> int:
+    """Return the width below which a number would be cut, or a text be broken beyond reading."""
+    if column.kind == "right":
+        return max((len(str(cell)) for cell in cells), default=0)
+    return NARROWEST_TEXT
 
 
 def _wanted(column: Column, cells: list[Cell]) -> int:

@@ -229,9 +229,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 @st.composite
 def tables(draw):
     kinds = draw(st.lists(st.sampled_from(["left", "right", "wrap", "bar"]), min_size=1, max_size=4))
-    columns = tuple(
-        Column(draw(number if kind == "right" else text), kind, draw(st.integers(0, 2))) for kind in kinds
-    )
+    columns = tuple(Column(draw(text), kind, draw(st.integers(0, 2))) for kind in kinds)
     cells = {"left": text, "wrap": text, "right": number, "bar": st.floats(0, 1)}
     rows = draw(st.lists(st.tuples(*(cells[kind] for kind in kinds)), max_size=3))
     return Table(columns, tuple(rows))
@@ -239,7 +237,7 @@ def tables(draw):
 
 @st.composite
 def listings(draw):
-    columns = tuple(Column(title) for title in draw(st.lists(number, max_size=2)))
+    columns = tuple(Column(title) for title in draw(st.lists(text, max_size=2)))
     cells = st.one_of(st.just(()), st.tuples(*(number for _ in columns)))
     heat = st.one_of(st.none(), st.floats(0, 1))
     line = st.builds(ListingLine, st.integers(1, 99999), text, cells, heat)
