@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .benchmark import BenchResult, BenchSeries, bench
     from .collect.allocations import count_allocations
-    from .collect.operations import count_operations
+    from .collect.operations import OperationCount, count_operations
     from .magics import load_ipython_extension, unload_ipython_extension
 
 _HOMES = {
+    "OperationCount": "collect.operations",
     "BenchResult": "benchmark",
     "BenchSeries": "benchmark",
     "bench": "benchmark",
@@ -28,6 +29,7 @@ _HOMES = {
 __all__ = [
     "BenchResult",
     "BenchSeries",
+    "OperationCount",
     "bench",
     "count_allocations",
     "count_operations",

@@ -46,8 +46,6 @@ BUSY_SHARE = 0.4
 """Error of a profile's time as a share of what the machine slowed down around the run."""
 UNCALIBRATED_SD = 0.10
 """Error where nothing tells how fast the machine was."""
-OWN_SHARE = 0.5
-"""Share of the drift's error, beyond that of a calm machine, that is a line's own."""
 LINE_SD = 0.01
 """Error of a line besides the drift that all lines share."""
 MOST_PIECES = 12
@@ -82,11 +80,14 @@ class Drift:
         Standard error of that, as far as it concerns other work than the one it was measured on.
     basis : str
         What it was measured on, for people.
+    busy: float
+        The part of the variance that neighbours are to blame for, who were busy around the runs.
     """
 
     log: float
     sd: float
     basis: str
+    busy: float = 0.0
 
     @property
     def factor(self) -> float:
@@ -167,10 +168,9 @@ def calibration_drift(before: Calibration, after: Calibration, *, quietest: bool
         return Drift(0.0, UNCALIBRATED_SD, "nothing: a file has no calibration")
     log = second[0] - first[0]
     variance = _unshared(log, CALIBRATED_SD) + first[1] + second[1]
-    if not quietest:
-        # How long a neighbour was busy during the run is not known, only that he was around it.
-        variance += sum((BUSY_SHARE * _busy(calibration)) ** 2 for calibration in (before, after))
-    return Drift(log, math.sqrt(variance), "the calibration stored with each file")
+    # How long a neighbour was busy during the run is not known, only that he was around it.
+    busy = 0.0 if quietest else sum((BUSY_SHARE * _busy(taken)) ** 2 for taken in (before, after))
+    return Drift(log, math.sqrt(variance + busy), "the calibration stored with each file", busy)
 
 
 def _busy(calibration: Calibration) -> float:
@@ -505,9 +505,8 @@ def _weighed(drift: Drift, witnesses: Sequence[tuple[float, float]]) -> Drift:
     log = (middle / by_lines + drift.log / by_calibration) / whole
     contradiction = (middle - drift.log) ** 2 / (by_lines + by_calibration)
     # A busy neighbour meets each line at other moments and in another way: the others cannot tell how.
-    own = OWN_SHARE**2 * max(0.0, by_calibration - CALIBRATED_SD**2)
-    variance = max(1.0, contradiction) / whole + own
-    return Drift(log, math.sqrt(variance), f"{drift.basis}, and the other lines")
+    variance = max(1.0, contradiction) / whole + drift.busy
+    return Drift(log, math.sqrt(variance), f"{drift.basis}, and the other lines", drift.busy)
 
 
 def shares(weights: Sequence[float]) -> list[float]:
