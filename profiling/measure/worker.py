@@ -351,7 +351,11 @@ def main(arguments: Sequence[str]) -> None:
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers, sys.stdout = sys.stdout, sys.stderr
-    _Session(int(arguments[0]), arguments[1:]).serve(sys.stdin, answers)
+    try:
+        _Session(int(arguments[0]), arguments[1:]).serve(sys.stdin, answers)
+    except BrokenPipeError:
+        # The parent was interrupted; what is left in the buffer must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
 
 
 if __name__ == "__main__":

@@ -52,6 +52,15 @@ def test_a_worker_that_cannot_start_says_so(capfd):
     assert "unknown contender 'no_such_library'" in capfd.readouterr().err
 
 
+def test_a_worker_whose_parent_left_ends_quietly(capfd):
+    worker = Worker(["numpy"], 1, frozen=False)
+    worker.open(CASE, 0, ["numpy"])
+    worker._process.stdin.write('{"sample": "numpy", "loops": 200000, "warm": false}\n')
+    worker.close()
+    assert worker._process.returncode == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_a_worker_that_is_killed_says_so():
     worker = Worker(["numpy"], 1, frozen=False)
     worker._process.kill()
