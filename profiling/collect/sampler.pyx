@@ -166,6 +166,9 @@ cdef class Sampler:
     real-time signal is taken (the highest one that nobody handles) and given back by `stop`; SIGPROF,
     ``setitimer`` and the handlers of the program are left alone.
 
+    What a sample costs is mostly the system's: the interrupt of a timer, and a signal. Where these are
+    dear, as in some virtual machines, a longer `interval` costs less; the sums stay right.
+
     Examples
     --------
     >>> if why_unavailable() is None:
