@@ -308,9 +308,8 @@ def _hits_text(lines: Sequence[Line]) -> str:
     else:
         text = "Hits are counted by a further run with --lines, growth of the process with --memory."
     if any(line.origin == "pyx" for line in lines):
-        reason = why_untraceable()
-        text += " Lines of .pyx files have times by sampling, and no hits"
-        text += f": {reason}." if reason else " unless they are built with line tracing."
+        text += " Lines of .pyx files have their time by sampling, and no hits"
+        text += f": {why_untraceable()}." if why_untraceable() else "."
     return text
 
 

@@ -21,6 +21,7 @@ from ._report_lines import listing_blocks
 SAMPLE_SECONDS = 0.2
 PIECE_SECONDS = 0.01
 INTERVAL = 5e-4
+MOSTLY = 0.8
 SHOWN_SHARE = 0.03
 """A function with less of a path's time is not listed."""
 
@@ -188,6 +189,8 @@ def kernels_section(kernels: Sequence[KernelLines], reason: str | None) -> Secti
             most = max((line.hits for line in kernel.lines if line.hits), default=0)
             if most:
                 text += f", {time_text(kernel.call_seconds / most)} for each run of its innermost line"
+            if timed < MOSTLY * kernel.call_seconds:
+                text += f"; {time_text(timed)} of it in lines of .pyx files, the rest in compiled libraries"
             text += f"; the hottest line is {kernel.hotspot}."
         else:
             text += f"{kernel.hotspot} is the innermost line; no times: {kernel.sampling['reason']}."
@@ -197,7 +200,7 @@ def kernels_section(kernels: Sequence[KernelLines], reason: str | None) -> Secti
             [one for one in functions if not timed or one.seconds >= SHOWN_SHARE * timed], timed
         )
     if reason is not None:
-        blocks.append(f"Hits were not counted: {reason}.")
+        blocks.append(f"Hits were not counted: {reason}. Sampling gives the times all the same.")
     blocks.append(
         "Time is that of one call of the untraced code, by sampling; the compiler merges the head of a "
         "loop with its body, so read the lines of an inner loop together. Hits are exact, counted on a "

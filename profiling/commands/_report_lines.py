@@ -136,7 +136,6 @@ def hottest_section(title: str, lines: Sequence[Line], per: str, reason: str | N
         Column("function", "left", optional=2),
         Column("time"),
         Column("%"),
-        Column("share", "bar", optional=3),
         Column("compiled", optional=1),
         Column("source", "wrap"),
     )
@@ -146,7 +145,6 @@ def hottest_section(title: str, lines: Sequence[Line], per: str, reason: str | N
             line.function,
             time_text(line.seconds or 0.0),
             percent(line.seconds, total),
-            min(1.0, (line.seconds or 0.0) / total),
             percent(line.native, 1.0) + "%" if line.native else "-",
             line.source.strip(),
         )
