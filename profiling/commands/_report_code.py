@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import linecache
 import shlex
 import sys
@@ -78,6 +79,8 @@ def code_report(target: CodeTarget, options: CodeOptions) -> Document:
         If there is no such function, its arguments cannot be made, or a function asked for does not exist.
     """
     own_files = [target.path] if isinstance(target, ScriptTarget) and target.path else []
+    if isinstance(target, FunctionTarget):
+        own_files = _home_of(target.module)
     own = OwnCode(own_files)
     before = calibration.sample()
     described = machine.describe()
@@ -105,6 +108,17 @@ def code_report(target: CodeTarget, options: CodeOptions) -> Document:
         calibration={"before": before, "after": after},
     )
     return build_document(subject, collected, own, options, run)
+
+
+def _home_of(module: str) -> list[str]:
+    """Return the files of a function's package: who asks for it wants its lines, installed or not."""
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    return [*(spec.submodule_search_locations or [spec.origin or ""])]
 
 
 def _title(target: CodeTarget) -> str:

@@ -77,7 +77,7 @@ def without_lines(samples: Iterable[Sample], is_own: Callable[[str], bool]) -> l
     total = sum(times.values())
     found = []
     for module, seconds in times.items():
-        if seconds >= SHOWN_SHARE * total and is_own(module):
+        if seconds >= SHOWN_SHARE * total and Path(module).exists() and is_own(module):
             reason = why_unavailable(module)
             if reason is not None:
                 found.append(f"No lines of compiled code: {reason}.")

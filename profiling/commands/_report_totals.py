@@ -100,7 +100,11 @@ def run_section(title: str, collected: Collected, described: Mapping[str, Any], 
     if collected.wall:
         rows.append(("time", time_text(collected.wall), f"processor {time_text(collected.cpu)}, all threads"))
     if what == "function" and collected.calls:
-        rows.append(("calls sampled", f"{collected.calls:,}", "after one call that was counted"))
+        calls = f"{collected.calls:,}"
+        text = "after one call that was counted"
+        if sampling.get("seconds"):
+            text += f"; {time_text(sampling['seconds'] / collected.calls)} each"
+        rows.append(("calls sampled", calls, text))
     if "reason" not in sampling:
         lost = sampling["lost"]
         rows.append(

@@ -336,6 +336,13 @@ def test_a_function_is_reported_per_call(script):
     assert data["sampling"]["calls"] > 100
 
 
+@SAMPLED
+def test_a_function_of_an_installed_package_shows_its_lines(script):
+    """Its package is not the user's own, but he asked for it."""
+    data = report("textwrap:fill", "--setup", "text = 'some words ' * 2000", "--args", "text")
+    assert {Path(line["file"]).name for line in data["lines"]} == {"textwrap.py"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
