@@ -36,10 +36,10 @@ def load_function(text: str) -> Callable[..., Any]:
     --------
     >>> load_function("math:sqrt")(9.0)
     3.0
-    >>> load_function("math:sqrtt")
+    >>> load_function("os.path:joinn")
     Traceback (most recent call last):
     ...
-    ValueError: module math has no 'sqrtt'; did you mean sqrt?
+    ValueError: module os.path has no 'joinn'; did you mean join?
     """
     name, _, dotted = text.partition(":")
     if "" not in sys.path:
