@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import linecache
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from . import _report_lines as line_sections
 from . import _report_totals as totals
 from ._base import CommandError
 from ._report_samples import without_lines, without_measuring
+from ._report_tracers import follow
 
 SCHEMA = 2
 ALLOCATION_FIGURES = ("count", "bytes", "peak", "live", "min_bytes", "work_memory")
@@ -206,12 +206,14 @@ def build_document(
     followed = [function for function in chosen if function.lines[0].origin == "python"]
     notes += totals.coverage_notes(collected, measuring)
     notes += without_lines(samples, own)
-    for wanted, mode, budget in (
+    sampled = "reason" not in collected.sampling
+    further: tuple[tuple[bool, Mode, int], ...] = (
         (options.lines, "lines", options.budget or LINES_BUDGET),
         (options.memory, "memory", options.budget or MEMORY_BUDGET),
-    ):
+    )
+    for wanted, mode, budget in further:
         if wanted:
-            notes += _follow(table, own, followed, run, mode, budget, "reason" not in collected.sampling)  # type: ignore[arg-type]
+            notes += follow(table, own, followed, run, mode, budget, sampled)
     lines = table.lines()
     names = {(function.file, function.block) for function in chosen}
     shown = [function for function in functions_of(lines) if (function.file, function.block) in names]
@@ -239,50 +241,6 @@ def _choose(measured: Sequence[Function], names: Sequence[str]) -> tuple[list[Fu
                 f"sampled, or has another name{did_you_mean(name, known)}"
             )
     return chosen, notes
-
-
-def _follow(
-    table: LineTable,
-    own: OwnCode,
-    functions: Sequence[Function],
-    run: Callable[[Mode, Iterable[tuple[str, str]], int], Collected],
-    mode: Mode,
-    budget: int,
-    sampled: bool,
-) -> list[str]:
-    """Run the program once more under a tracer, add what it finds, and return what has to be said."""
-    tool = {"lines": "line_profiler", "memory": "memory_profiler"}[mode]
-    if not functions:
-        return [f"{tool} had nothing to follow: no Python function of the user's own was found running."]
-    names = [(function.file, function.block.name) for function in functions]
-    followed = ", ".join(name for _, name in names)
-    print(f"One more run, followed by {tool} for at most {budget:,} events: {followed}.", file=sys.stderr)
-    try:
-        again = run(mode, names, budget)
-    except ImportError as error:
-        return [f"{tool} could not be used: {error}."]
-    if again.traced is None:
-        return [f"{tool} found nothing: {totals.ending_text(again, 'further run')}"]
-    table.add_traced(again.traced, own.absolute, times=not sampled)
-    notes = []
-    stopped = again.traced["stopped"]
-    if stopped is not None:
-        notes.append(
-            f"{tool} stopped {stopped}; what ran later is missing from its figures. --budget-events allows "
-            "more."
-        )
-    notes += again.traced["notes"]
-    if again.ended not in ("returned", "exited"):
-        notes.append(f"The run under {tool}: {totals.ending_text(again, 'program')}")
-    if not again.traced["lines"]:
-        notes.append(f"{tool} saw none of these functions run: {followed}.")
-    if mode == "memory":
-        notes.append(
-            "Process: growth of the resident set while a line ran, in the main thread. It is counted in "
-            "pages, and freed memory is used again: it shows where a process grows, not what a line "
-            "allocates."
-        )
-    return notes
 
 
 def _sections(
