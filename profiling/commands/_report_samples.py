@@ -12,6 +12,8 @@ from ..collect.samples import Sample
 TOOLKIT = str(Path(__file__).parent.parent)
 CALLER = str(Path(__file__).with_name("_profile_call.py"))
 SHOWN_SHARE = 0.02
+REMEDIES = ("emit_linenums", "addr2line")
+"""A reason that names one of these can be mended by the user."""
 
 
 def without_measuring(samples: Iterable[Sample]) -> tuple[list[Sample], float]:
@@ -79,6 +81,7 @@ def without_lines(samples: Iterable[Sample], is_own: Callable[[str], bool]) -> l
     for module, seconds in times.items():
         if seconds >= SHOWN_SHARE * total and Path(module).exists() and is_own(module):
             reason = why_unavailable(module)
-            if reason is not None:
+            # A library of the system has no lines either, and nobody misses them.
+            if reason is not None and any(word in reason for word in REMEDIES):
                 found.append(f"No lines of compiled code: {reason}.")
     return found
