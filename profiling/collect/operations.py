@@ -142,7 +142,8 @@ class OperationCounter:
         As `count_operations` takes it.
     """
 
-    _lock = threading.Lock()
+    # A signal's handler may end a counter that is just being entered.
+    _lock = threading.RLock()
     _users = 0
 
     def __init__(self, numpy: bool = True, lines: Lines = False) -> None:
@@ -385,6 +386,15 @@ def count_operations(*, numpy: bool = True, lines: Lines = False) -> OperationCo
     multiply 1 1000 16000 0.062
     """
     return OperationCounter(numpy, lines)
+
+
+def _renew_lock() -> None:
+    """Give a forked child a lock of its own: another thread may have held the parent's."""
+    OperationCounter._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import tensorops
-from profiling.collect.operations import OperationCount, count_operations
+from profiling.collect.operations import OperationCount, OperationCounter, count_operations
 
 X = np.arange(12.0).reshape(3, 4)
 Y = np.arange(20.0).reshape(4, 5)
@@ -289,6 +290,28 @@ def test_a_forked_child_counts_for_itself() -> None:
             os._exit(0 if counter.calls == 2 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert counter.calls == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_while_another_thread_enters_a_counter_can_count() -> None:
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with OperationCounter._lock:
+            held.set()
+            release.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os._exit(len(counted(lambda: V + V)))
+    release.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def test_names_replaced_meanwhile_stay_replaced() -> None:
