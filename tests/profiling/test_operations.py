@@ -404,3 +404,23 @@ def test_what_is_not_counted_is_said() -> None:
     (sentence, *_) = count_operations().gaps()
     assert "single numbers" in sentence
     assert "np.zeros" in sentence
+
+
+@pytest.mark.parametrize("call", [lambda: V + V, lambda: V.sum(), lambda: tensorops.matmul(V, V)])
+def test_an_interruption_while_a_call_is_counted_reaches_the_caller(call: Callable[[], Any]) -> None:
+    def interrupted(filename: str) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), count_operations(lines=interrupted):
+        call()
+    assert len(counted(call)) == 1
+
+
+def test_a_predicate_that_fails_costs_the_lines_and_not_the_count() -> None:
+    def failing(filename: str) -> bool:
+        raise LookupError(filename)
+
+    with count_operations(lines=failing) as counter:
+        V + V
+    assert counter.calls == 1
+    assert counter.lines() == []
