@@ -1,8 +1,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import disjoint_base
+
 from .conventions import Convention
 
+@disjoint_base
 class Rule:
     row: int
     def __init__(
@@ -17,6 +20,7 @@ class Rule:
         copies: bool = False,
     ) -> None: ...
 
+@disjoint_base
 class Counter:
     active: bool
     def __init__(self, numpy_calls: bool = True, wanted: Callable[[str], bool] | None = None) -> None: ...
