@@ -1,5 +1,6 @@
 # What happens at a request for memory: which line it is of, and the sums of every counter that is entered.
-# Nothing of Python's runs here but `ask`, which has a counter look up a line that it has not seen before.
+# Nothing of Python's runs here but `ask`, which has a counter look up a line that it has not seen before,
+# or modules that were loaded since it looked for them.
 
 from cpython.exc cimport PyErr_Fetch, PyErr_Restore, PyErr_SetInterrupt
 from libc.stdint cimport SIZE_MAX, uint8_t
@@ -107,6 +108,18 @@ cdef struct Counting:
     Sites sites
     Line *lines
     int line_count
+    NativeCode native
+    int64_t cut_short  # Walks of the calls that ended too early.
+
+
+cdef struct Search:
+    # For the innermost call from compiled code, up to the activation of a wanted Python frame.
+    Counting *counting
+    const void *limit
+    bint skip_unknown
+    bint reached
+    int line
+    void *address
 
 
 # The functions of NumPy's own handler, and who counts now. `least` is the smallest floor of them; `alone`
@@ -123,10 +136,63 @@ cdef inline bint is_counted(size_t size) noexcept nogil:
     return size >= least and not (wrapped_ever and inside)
 
 
+cdef int look_at_call(void *context, void *opaque) noexcept nogil:
+    """Look at one of the calls that are under way, innermost first; tell the unwinder whether to go on."""
+    cdef Search *search = <Search *>opaque
+    cdef size_t address
+    cdef Site *site
+    if search.limit != NULL and stack_position(context) >= <size_t>search.limit:
+        search.reached = True
+        return STOP
+    address = calling_address(context)
+    if not is_within(&search.counting.native, address):
+        return GO_ON
+    site = find_site(&search.counting.sites, <void *>address, NATIVE)
+    if site.code == NULL:
+        if search.skip_unknown:
+            return GO_ON
+        search.line = UNKNOWN
+        search.address = <void *>address
+        return STOP
+    if site.line == UNWANTED:
+        return GO_ON
+    search.line = site.line
+    return STOP
+
+
+cdef int calling_line(
+    Counting *counting, bint skip_unknown, Frame *frame, int line, void **code, int *instruction
+) noexcept nogil:
+    """Return the line of compiled code that the wanted Python frame called, or its own one.
+
+    `frame` may be NULL: then the whole stack is searched.
+    """
+    cdef Search search
+    cdef int ended
+    search.counting = counting
+    search.skip_unknown = skip_unknown
+    search.reached = False
+    search.line = line
+    search.address = NULL
+    search.limit = NULL
+    if frame != NULL:
+        search.limit = activation_of(frame)
+    if not may_find(counting.native.first, counting.native.last, search.limit):
+        return line
+    ended = walk(look_at_call, &search)
+    if ended == END_OF_STACK and search.limit != NULL and not search.reached:
+        counting.cut_short += 1
+    if search.line == UNKNOWN:
+        code[0] = search.address
+        instruction[0] = NATIVE
+    return search.line
+
+
 cdef int running_line(Counting *counting, bint skip_unknown, void **code, int *instruction) noexcept nogil:
     """Return the place of the innermost wanted line; or UNKNOWN, and the code that was never looked up."""
     cdef Frame *frame = innermost_frame()
     cdef Site *site
+    cdef int line = NOWHERE
     while frame != NULL:
         code[0] = frame_code(frame)
         instruction[0] = frame_instruction(frame)
@@ -135,18 +201,22 @@ cdef int running_line(Counting *counting, bint skip_unknown, void **code, int *i
             if not skip_unknown:
                 return UNKNOWN
         elif site.line != UNWANTED:
-            return site.line
+            line = site.line
+            break
         frame = outer_frame(frame)
-    return NOWHERE
+    if counting.native.count:
+        return calling_line(counting, skip_unknown, frame, line, code, instruction)
+    return line
 
 
 cdef bint ask(PyObject *owner, PyObject *code, int instruction) noexcept with gil:
-    """Have a counter look a line up; return whether it could.
+    """Have a counter look a line up, or new modules if `code` is NULL; return whether it could.
 
-    This runs Python code inside a request for memory: the predicate, once for each file. It is safe
-    because this thread holds the GIL, it is in a call that may end with an exception anyway, and the
-    request has not changed anything yet. No garbage is collected meanwhile: the finalizers would be
-    somebody else's code. Requests of the predicate's own are counted, on no line.
+    This runs Python code inside a request for memory: the predicate, once for each file, and what reads
+    the lines of compiled code. It is safe because this thread holds the GIL, it is in a call that may end
+    with an exception anyway, and the request has not changed anything yet. No garbage is collected
+    meanwhile: the finalizers would be somebody else's code. Requests of this code's own are counted, on
+    no line.
     """
     cdef PyObject *kind
     cdef PyObject *value
@@ -158,7 +228,12 @@ cdef bint ask(PyObject *owner, PyObject *code, int instruction) noexcept with gi
     asking = 1
     counter = <AllocationCounter>owner
     try:
-        known = counter.look_up(<object>code, instruction)
+        if code == NULL:
+            known = counter.look_for_modules()
+        elif instruction == NATIVE:
+            known = counter.look_up_call(<size_t>code)
+        else:
+            known = counter.look_up(<object>code, instruction)
     except KeyboardInterrupt:
         # The user means his program: let it come again when this request is over.
         PyErr_SetInterrupt()
@@ -185,7 +260,11 @@ cdef void find_lines(size_t size, bint may_ask) noexcept nogil:
         counting.line = NOWHERE
         # A predicate's own requests are on no line: it runs between the program's lines.
         if counting.by_line and size >= counting.minimum and not asking:
-            counting.line = running_line(counting, not may_ask, &code, &instruction)
+            if may_ask and has_grown(&counting.native):
+                counting.line = UNKNOWN
+                code = NULL
+            else:
+                counting.line = running_line(counting, not may_ask, &code, &instruction)
             if counting.line == UNKNOWN:
                 owner = counting.owner
                 give_lock()

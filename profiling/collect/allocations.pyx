@@ -13,8 +13,9 @@ A block carries no mark. Each counter keeps the blocks that it has seen come and
 its own, so a block from before it, or one that outlives it, is an ordinary block. The GIL guards all of
 this, as it guards NumPy's own cache of blocks.
 
-By lines, each request is put down to the innermost wanted frame of its thread. No line is traced, so the
-code runs at its own speed. Not seen: Python objects, and memory that other libraries or compiled kernels
+By lines, each request is put down to the innermost wanted one of its thread: a Python frame's, or that of
+a call in a compiled Cython module with line information. No line is traced, so the code runs at its own
+speed. Not seen: Python objects, and memory that other libraries or compiled kernels
 take from the C library themselves.
 """
 
@@ -22,15 +23,19 @@ cimport cython
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
+import functools
 import json
 import operator
+import sys
 
 from tensorops.runtime.workspace import statistics
 
 from .allocation_records import LineAllocations, WorkMemory, function_name, wanted_files, write_whole
+from .compiled_modules import CompiledLines, wanted_by_name
 
 include "_live_blocks.pxi"
 include "_running_frames.pxi"
+include "_native_callers.pxi"
 include "_recorded_requests.pxi"
 include "_exchanged_handlers.pxi"
 
@@ -67,7 +72,9 @@ cdef class AllocationCounter:
     cdef bint used
     cdef Py_ssize_t capacity
     cdef object is_wanted
-    cdef object verdicts
+    cdef object verdict
+    cdef object compiled
+    cdef object no_callers
     cdef object codes
     cdef object places
     cdef object sources
@@ -97,7 +104,10 @@ cdef class AllocationCounter:
         state.line_count = state.line = 0
         state.count = state.bytes = state.live = state.peak = state.unfollowed = 0
         self.capacity = 0
-        self.verdicts, self.codes, self.places, self.sources = {}, {}, {}, []
+        state.cut_short = 0
+        clear_native(&state.native)
+        self.codes, self.places, self.sources = {}, {}, []
+        self.verdict = self.compiled = self.no_callers = None
         self.failure = self.previous = self.wrapper = None
         self.work_before = self.work = None
         self.remarks = []
@@ -111,6 +121,8 @@ cdef class AllocationCounter:
             self.place_of("", "", 0)
             if not make_blocks(&state.blocks, 256) or not make_sites(&state.sites, 256):
                 raise MemoryError("no memory for the counter")
+            if state.by_line:
+                self.look_at_compiled_code()
             self.work_before = statistics()
             self.previous = PyDataMem_GetHandler()
             if <PyObject *>self.previous != PyDataMem_DefaultHandler:
@@ -121,6 +133,7 @@ cdef class AllocationCounter:
             free(state.sites.places)
             state.blocks.places = NULL
             state.sites.places = NULL
+            clear_native(&state.native)
             raise
         self.entered = self.used = True
         begin(state)
@@ -134,10 +147,16 @@ cdef class AllocationCounter:
         self.entered = False
         self.codes = {}
         self.leave_context()
+        clear_native(&self.state.native)
         if self.state.unfollowed:
             self.remarks.append(
                 f"{self.state.unfollowed} buffers are in count and bytes only: there was no memory to "
                 "follow them."
+            )
+        if self.state.cut_short:
+            self.remarks.append(
+                f"{self.state.cut_short} buffers may be on a Python line instead of the compiled line that "
+                "it called: code between them cannot be walked through."
             )
         return False
 
@@ -169,6 +188,7 @@ cdef class AllocationCounter:
         # Somebody called __enter__ and never __exit__.
         if self.entered:
             end(&self.state)
+        clear_native(&self.state.native)
         free(self.state.lines)
 
     cdef int place_of(self, str filename, str function, int number) except -1:
@@ -198,23 +218,53 @@ cdef class AllocationCounter:
         """Find out whether an instruction's file is wanted, and which line it is of."""
         cdef int place = UNWANTED
         cdef int number
-        cdef bint added = False
         filename = code.co_filename
-        wanted = self.verdicts.get(filename)
-        if wanted is None:
-            wanted = self.verdicts[filename] = bool(self.is_wanted(filename))
-        if wanted:
+        if self.verdict(filename):
             number = PyCode_Addr2Line(<PyCodeObject *>code, instruction)
             place = self.place_of(
                 filename, function_name(code.co_qualname), code.co_firstlineno if number < 0 else number
             )
         # Kept, so that no other code can come to stand at its address.
         self.codes[id(code)] = code
+        return self.remember(<PyObject *>code, instruction, place)
+
+    cdef bint look_up_call(self, size_t address) except *:
+        """Find out which wanted line of compiled code a call is of, if any."""
+        cdef int place = UNWANTED
+        module, offset = module_of(address)
+        line = self.compiled.at(module, offset)
+        if line is not None:
+            filename, function, _, number = line
+            place = self.place_of(filename, function, number)
+        return self.remember(<void *>address, NATIVE, place)
+
+    cdef bint remember(self, void *code, int instruction, int place) noexcept:
+        cdef bint added = False
         take_lock()
         if self.state.sites.places != NULL:
-            added = add_site(&self.state.sites, <PyObject *>code, instruction, place)
+            added = add_site(&self.state.sites, code, instruction, place)
         give_lock()
         return added
+
+    cdef look_at_compiled_code(self):
+        """Prepare to find lines of compiled code, or note why that cannot be."""
+        cdef const char *reason = prepare_unwinder()
+        self.verdict = functools.cache(self.is_wanted)
+        self.compiled = CompiledLines(self.verdict)
+        if reason != NULL:
+            self.no_callers = reason.decode()
+            return
+        try:
+            self.look_for_modules()
+        except Exception as error:
+            self.failure = error.with_traceback(None)
+
+    cdef bint look_for_modules(self) except *:
+        """Find the modules whose compiled code has wanted lines, among those that are loaded now."""
+        take_modules(&self.state.native, self.compiled.may_have)
+        if self.state.native.newest == NULL:
+            self.remarks.append("Compiled modules that were loaded later have no lines: nothing told that.")
+        return True
 
     @property
     def count(self):
@@ -254,9 +304,18 @@ cdef class AllocationCounter:
     @property
     def notes(self):
         """Sentences about what could not be counted."""
-        if self.failure is None:
+        if self.failure is not None:
+            return (*self.remarks, f"No lines: {self.why_no_lines()}.")
+        if self.compiled is None:
             return tuple(self.remarks)
-        return (*self.remarks, f"No lines: {self.why_no_lines()}.")
+        notes = [*self.remarks, *self.compiled.notes]
+        hidden = [] if self.no_callers is None else wanted_by_name(self.verdict, sys.modules)
+        if hidden:
+            notes.append(
+                f"Lines of compiled code ({', '.join(hidden)}) cannot be told: {self.no_callers}. The Python "
+                "lines that called it stand for them."
+            )
+        return tuple(notes)
 
     cdef why_no_lines(self):
         return f"the predicate for their files failed with {type(self.failure).__name__}: {self.failure}"
@@ -367,7 +426,8 @@ def count_allocations(*, min_bytes=MIN_BYTES, lines=False):
         Also put each request down to a line: the innermost one, on the stack of its thread, of a wanted
         file. True wants every file, a path wants that file, and a function is asked once for each name
         of a file, as in ``function.__code__.co_filename``. It is called inside a request for memory: it
-        should only look at the name.
+        should only look at the name. It is also asked about the sources of compiled Cython modules, and
+        about these modules where a source is not beside its module.
 
     Returns
     -------
@@ -385,6 +445,11 @@ def count_allocations(*, min_bytes=MIN_BYTES, lines=False):
     -----
     A data-memory handler of somebody else's is counted if it is set in the context that the block is entered
     in, or if it passes on to NumPy's own. Buffers that it takes itself in other contexts are not seen.
+
+    Lines of a ``.pyx`` file are known if its module was built with ``emit_linenums=True`` and ``-g1``, on
+    Linux with CPython 3.11 to 3.13; otherwise the Python line that called the module stands for them, and
+    the counter's notes say so. The first request of such a line takes some milliseconds, while its address
+    is looked up. The toolkit's own counters have no lines.
 
     Examples
     --------

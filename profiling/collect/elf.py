@@ -68,19 +68,34 @@ class Sections:
             True for a section whose compression is not known: its text may be there.
         """
         for name in names:
-            if not self.has(name):
-                continue
-            offset, size, flags = self.places[name]
-            with Path(self.path).open("rb") as file:
-                file.seek(offset)
-                data = file.read(size)
-            if flags & COMPRESSED:
-                if struct.unpack_from("<I", data)[0] != 1:
+            if self.has(name):
+                data = self.contents(name)
+                if data is None or text.encode() in data:
                     return True
-                data = zlib.decompress(data[24:])
-            if text.encode() in data:
-                return True
         return False
+
+    def contents(self, name: str) -> bytes | None:
+        """Return what is in a section, decompressed where it has to be.
+
+        Parameters
+        ----------
+        name : str
+            With its dot.
+
+        Returns
+        -------
+        bytes or None
+            Empty where there is no such section; None where its compression is not known.
+        """
+        if not self.has(name):
+            return b""
+        offset, size, flags = self.places[name]
+        with Path(self.path).open("rb") as file:
+            file.seek(offset)
+            data = file.read(size)
+        if not flags & COMPRESSED:
+            return data
+        return zlib.decompress(data[24:]) if struct.unpack_from("<I", data)[0] == 1 else None
 
 
 def read_sections(path: str) -> Sections:

@@ -108,10 +108,37 @@ def resolve(samples: Iterable[Sample]) -> dict[tuple[str, int], NativeLine | Non
     RuntimeError
         If ``addr2line`` fails on a module.
     """
+    return resolve_addresses(
+        (sample.module, sample.offset) for sample in samples if sample.module is not None
+    )
+
+
+def resolve_addresses(addresses: Iterable[tuple[str, int]]) -> dict[tuple[str, int], NativeLine | None]:
+    """Find the source line of each native address.
+
+    Parameters
+    ----------
+    addresses : iterable of (str, int)
+        Path of a module, and an address within it as its line table has it.
+
+    Returns
+    -------
+    dict
+        By address; None where the module has no line for it: `why_unavailable` says why.
+
+    Raises
+    ------
+    RuntimeError
+        If ``addr2line`` fails on a module.
+
+    Examples
+    --------
+    >>> resolve_addresses([("/nowhere/fast.so", 4096)])
+    {('/nowhere/fast.so', 4096): None}
+    """
     offsets: dict[str, set[int]] = {}
-    for sample in samples:
-        if sample.module is not None:
-            offsets.setdefault(sample.module, set()).add(sample.offset)
+    for module, offset in addresses:
+        offsets.setdefault(module, set()).add(offset)
     lines: dict[tuple[str, int], NativeLine | None] = {}
     for module, wanted in offsets.items():
         ordered = sorted(wanted)
@@ -150,20 +177,42 @@ def pyx_line_times(
     times: dict[LineKey, LineTime] = {}
     for sample in kept:
         assert sample.module is not None
-        native = lines.get((sample.module, sample.offset))
-        if native is None or not native.filename.endswith(PYX_SUFFIXES):
-            continue
-        starts = _functions(native.filename)
-        if starts is None:
-            function, first_line = plain_name(native.function), 0
-        elif native.line > starts.length:
-            # The C compiler counts on into Cython's own helpers, which stand behind the last line.
-            continue
-        else:
-            function, first_line = starts.enclosing(native.line)
-        key = (native.filename, function or plain_name(native.function), first_line, native.line)
-        times.setdefault(key, LineTime()).add(sample)
+        key = cython_line(lines.get((sample.module, sample.offset)))
+        if key is not None:
+            times.setdefault(key, LineTime()).add(sample)
     return dict(sorted(times.items(), key=lambda item: (-item[1].seconds, item[0])))
+
+
+def cython_line(native: NativeLine | None) -> LineKey | None:
+    """Return the line of a Cython source that a native line is, with the function around it.
+
+    Parameters
+    ----------
+    native : NativeLine or None
+        As `resolve` found it.
+
+    Returns
+    -------
+    tuple of (str, str, int, int) or None
+        File name, function, first line of the function and line; None for a line of anything else.
+
+    Examples
+    --------
+    >>> cython_line(NativeLine("/nowhere/fast.pyx", 7, "__pyx_f_4fast_inner"))
+    ('/nowhere/fast.pyx', 'inner', 0, 7)
+    >>> cython_line(NativeLine("/nowhere/fast.c", 7, "inner")) is None
+    True
+    """
+    if native is None or not native.filename.endswith(PYX_SUFFIXES):
+        return None
+    starts = _functions(native.filename)
+    if starts is None:
+        return native.filename, plain_name(native.function), 0, native.line
+    if native.line > starts.length:
+        # The C compiler counts on into Cython's own helpers, which stand behind the last line.
+        return None
+    function, first_line = starts.enclosing(native.line)
+    return native.filename, function or plain_name(native.function), first_line, native.line
 
 
 def plain_name(mangled: str) -> str:
