@@ -150,6 +150,7 @@ class OperationCounter:
         self._numpy = bool(numpy)
         self._wanted = wanted_files(lines)
         self._counter: Counter | None = None
+        self._ended_early = ""
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -162,6 +163,7 @@ class OperationCounter:
             counter = Counter(self._numpy, self._wanted)
             counter.start()
             self._counter = counter
+            self._ended_early = ""
             OperationCounter._users += 1
         return self
 
@@ -175,6 +177,27 @@ class OperationCounter:
                 if not OperationCounter._users:
                     set_listener(None)
         return False
+
+    def end_early(self, reason: str) -> None:
+        """Count no more from now on, though the block goes on; may be called from any thread.
+
+        Parameters
+        ----------
+        reason : str
+            A sentence for people; it becomes the first of `gaps`.
+
+        Examples
+        --------
+        >>> x = np.ones(4)
+        >>> with count_operations() as counter:
+        ...     y = x + x
+        ...     counter.end_early("Counted in the first line only.")
+        ...     y = x + x
+        >>> counter.calls, counter.complete, counter.gaps()[0]
+        (1, False, 'Counted in the first line only.')
+        """
+        self.__exit__(None, None, None)
+        self._ended_early = reason
 
     def operations(self) -> list[OperationCount]:
         """Return the count of each operation so far, the one with the most FLOPs first.
@@ -240,6 +263,11 @@ class OperationCounter:
         ]
 
     @property
+    def complete(self) -> bool:
+        """Whether the count was not ended before its block."""
+        return not self._ended_early
+
+    @property
     def calls(self) -> int:
         """Calls of all operations."""
         return sum(entry.calls for entry in self.operations())
@@ -267,9 +295,10 @@ class OperationCounter:
         >>> count_operations(numpy=False).gaps()
         ["Only tensorops' own calls were counted, as asked."]
         """
+        sentences = [self._ended_early] if self._ended_early else []
         if not self._numpy:
-            return ["Only tensorops' own calls were counted, as asked."]
-        sentences = [f"Not counted: {'; '.join(NOT_SEEN)}."]
+            return [*sentences, "Only tensorops' own calls were counted, as asked."]
+        sentences += [f"Not counted: {'; '.join(NOT_SEEN)}."]
         by_reason: dict[str, list[str]] = {}
         for name, reason in REGISTRY.unseen.items():
             by_reason.setdefault(reason, []).append(name)
@@ -283,12 +312,12 @@ class OperationCounter:
         -------
         dict
             ``operations`` and ``lines`` as lists of dicts, ``calls``, ``flops`` and ``bytes`` in all,
-            and the ``gaps``.
+            whether it is ``complete``, and the ``gaps``.
 
         Examples
         --------
         >>> sorted(count_operations().to_dict())
-        ['bytes', 'calls', 'flops', 'gaps', 'lines', 'operations']
+        ['bytes', 'calls', 'complete', 'flops', 'gaps', 'lines', 'operations']
         """
         return {
             "operations": [entry.to_dict() for entry in self.operations()],
@@ -296,6 +325,7 @@ class OperationCounter:
             "calls": self.calls,
             "flops": self.flops,
             "bytes": self.bytes,
+            "complete": self.complete,
             "gaps": self.gaps(),
         }
 

@@ -81,6 +81,7 @@ def run_program(
     mode: Mode = "sample",
     own: Iterable[str] = (),
     min_bytes: int = 64,
+    all_operations: bool = False,
     seconds: float = 1.0,
     functions: Iterable[tuple[str, str]] = (),
     budget: int = 0,
@@ -97,6 +98,8 @@ def run_program(
         Files and folders that count as the user's own code wherever they stand.
     min_bytes : int
         Smaller buffers are not counted.
+    all_operations : bool
+        Whether operations are counted to the end however much that slows the program down.
     seconds : float
         How long a function is sampled.
     functions : iterable of tuple of str
@@ -115,6 +118,7 @@ def run_program(
         "own": list(own),
         "min_bytes": min_bytes,
         "interval": INTERVAL,
+        "all_operations": all_operations,
         "seconds": seconds,
         "functions": [list(entry) for entry in functions],
         "budget": budget,

@@ -53,7 +53,7 @@ def _instruments(task: Mapping[str, Any], folder: Path, own: OwnCode) -> Instrum
     if task["mode"] == "sample":
         from .runner_collectors import Collectors
 
-        return Collectors(folder, own, task["min_bytes"], task["interval"])
+        return Collectors(folder, own, task["min_bytes"], task["interval"], task["all_operations"])
     from .runner_tracing import LineTracing, MemoryTracing
 
     kind = LineTracing if task["mode"] == "lines" else MemoryTracing

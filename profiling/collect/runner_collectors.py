@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 Counter = TypeVar("Counter")
 
+MOST_COUNTING = 0.1
+"""Share of the program's processor time that counting operations may take."""
+
+COUNTING_SECONDS = 150e-9
+"""What a counted call costs, about."""
+
 
 class Collectors:
     """The sampler and the two counters, and where their figures go.
@@ -36,10 +42,16 @@ class Collectors:
         Smaller buffers are not counted.
     interval : float
         Seconds between two samples of a thread.
+    all_operations : bool
+        Whether operations are counted to the end however much that slows the program down.
     """
 
-    def __init__(self, folder: Path, own: OwnCode, min_bytes: int, interval: float) -> None:
+    def __init__(
+        self, folder: Path, own: OwnCode, min_bytes: int, interval: float, all_operations: bool = False
+    ) -> None:
         self.calls = 1
+        self._all_operations = all_operations
+        self._counting_since = 0.0
         self._folder = folder
         self._own = own
         self._min_bytes = min_bytes
@@ -92,7 +104,19 @@ class Collectors:
         if self._allocations is not None:
             self._allocations.flush(self._folder / "allocations.json")
         if self._operations is not None:
+            if not self._all_operations:
+                self._bound_counting(self._operations)
             self._operations.flush(self._folder / "operations.json")
+
+    def _bound_counting(self, counter: OperationCounter) -> None:
+        """End the counting of operations where there are so many that it slows the program down."""
+        seconds = time.process_time() - self._counting_since
+        calls = counter.calls
+        if counter.complete and calls * COUNTING_SECONDS > MOST_COUNTING * seconds:
+            counter.end_early(
+                f"Counted for the first {seconds:.2g} s of processor time only, {calls:,} calls: so many "
+                "small ones that counting them slows the program down. --all-operations counts to the end."
+            )
 
     def stop(self) -> None:
         """Collect no more, and write everything."""
@@ -117,6 +141,7 @@ class Collectors:
 
     def _count(self) -> None:
         """Begin to count; called when NumPy is there."""
+        self._counting_since = time.process_time()
         with toolkit_on_path():
             # In this order: what a counter allocates for itself is not counted.
             self._operations = self._entered("operations", self._operation_counter)
@@ -145,5 +170,7 @@ class Collectors:
 
     def _end_counting(self) -> None:
         self._watch.remove()
+        # What is counted to the end is not ended early by the last flush.
+        self._all_operations = True
         self._counting.close()
         self.flush()

@@ -158,7 +158,10 @@ class Journal:
         self._forks += 1
 
     def _flush_often(self) -> None:
-        while not self._wait.acquire(timeout=FLUSH_SECONDS):
+        # Soon at first: what slows the program down is to be noticed early.
+        wait = FLUSH_SECONDS / 8
+        while not self._wait.acquire(timeout=wait):
+            wait = min(2 * wait, FLUSH_SECONDS)
             with self._writing:
                 if self._finished:
                     return

@@ -104,8 +104,8 @@ class Recording:
         Raw timing samples.
     lines : tuple of Line
         Empty for a benchmark.
-    operations : mapping of str to mapping
-        Calls, flops and bytes of each operation.
+    operations : mapping of str to mapping, or None
+        Calls, flops and bytes of each operation; None where they were not counted to the end.
     allocations : mapping of str to int
         Totals.
     sampling : mapping
@@ -119,7 +119,7 @@ class Recording:
     calibration: Mapping[str, Sequence[float]]
     timings: tuple[Timing, ...] = ()
     lines: tuple[Line, ...] = ()
-    operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    operations: Mapping[str, Mapping[str, Any]] | None = field(default_factory=dict)
     allocations: Mapping[str, int] = field(default_factory=dict)
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
@@ -185,7 +185,7 @@ def _report(path: Path, values: Mapping[str, Any]) -> Recording:
         calibration,
         timings,
         tuple(_line(entry) for entry in values["lines"]),
-        operations,
+        operations if values.get("operations_complete", True) else None,
         {key: allocations[key] for key in ("count", "bytes", "peak") if allocations.get(key) is not None},
         values.get("sampling") or {},
     )

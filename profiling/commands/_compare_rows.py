@@ -291,6 +291,8 @@ def _counts(before: Recording, after: Recording) -> list[CountRow]:
         for key in before.allocations
         if key in after.allocations and before.allocations[key] != after.allocations[key]
     ]
+    if before.operations is None or after.operations is None:
+        return rows
     for name in dict.fromkeys([*before.operations, *after.operations]):
         old, new = before.operations.get(name, {}), after.operations.get(name, {})
         rows += [

@@ -48,6 +48,8 @@ class CodeOptions:
         Smaller buffers are not counted.
     seconds : float
         How long a function is sampled.
+    all_operations : bool
+        Whether operations are counted to the end however much that slows the program down.
     """
 
     lines: bool = False
@@ -56,6 +58,7 @@ class CodeOptions:
     functions: tuple[str, ...] = ()
     min_bytes: int = 64
     seconds: float = 1.0
+    all_operations: bool = False
 
 
 def code_report(target: CodeTarget, options: CodeOptions) -> Document:
@@ -91,6 +94,7 @@ def code_report(target: CodeTarget, options: CodeOptions) -> Document:
             mode=mode,
             own=own_files,
             min_bytes=options.min_bytes,
+            all_operations=options.all_operations,
             seconds=options.seconds,
             functions=functions,
             budget=budget,
@@ -293,10 +297,12 @@ def _data(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     allocations = operations = None
+    complete = False
     if collected.allocations is not None and "reason" not in collected.allocations:
         allocations = {name: collected.allocations[name] for name in ALLOCATION_FIGURES}
     if collected.operations is not None and "reason" not in collected.operations:
         operations = collected.operations["operations"]
+        complete = collected.operations["complete"]
     return {
         "schema": SCHEMA,
         "kind": "report",
@@ -304,6 +310,7 @@ def _data(
         "machine": dict(subject.machine),
         "lines": [line.to_dict() for line in lines],
         "operations": operations or [],
+        "operations_complete": complete,
         "allocations": allocations,
         "calibration": dict(subject.calibration),
         "sampling": {**collected.sampling, "calls": collected.calls},

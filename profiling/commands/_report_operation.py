@@ -222,6 +222,7 @@ def _data(
         "machine": dict(measured.run.machine),
         "lines": line_dicts(measured.kernels),
         "operations": measured.operations["operations"],
+        "operations_complete": measured.operations["complete"],
         "allocations": measured.allocations,
         "calibration": measured.calibration,
         "sampling": {

@@ -20,6 +20,7 @@ OF_CODE = {
     "budget_events": "--budget-events",
     "functions": "--functions",
     "min_bytes": "--min-bytes",
+    "all_operations": "--all-operations",
 }
 OF_FUNCTIONS = {"setup": "--setup", "args": "--args"}
 LARGEST_FLOPS = 2 * 8192**3
@@ -100,6 +101,7 @@ class ReportCommand(Command):
             budget=arguments.budget_events,
             functions=tuple(arguments.functions or ()),
             min_bytes=64 if arguments.min_bytes is None else arguments.min_bytes,
+            all_operations=arguments.all_operations or False,
         )
         return code_report(target, options)
 
@@ -151,6 +153,12 @@ def _add_code_options(group: argparse._ArgumentGroup) -> None:
         type=whole_number(0, 2**40),
         metavar="N",
         help="leave smaller buffers out of the counts; default: 64",
+    )
+    group.add_argument(
+        "--all-operations",
+        action="store_true",
+        default=None,
+        help="count operations to the end, even so many small ones that it slows the program down",
     )
 
 

@@ -204,7 +204,7 @@ cdef class Simulator(_Machine):
     Sixteen numbers of 8 bytes, one after the other, twice: two lines of 64 bytes are missed once.
 
     >>> simulator = Simulator([(64, 8)], line=64, slots=1)
-    >>> forms = [(0,), (2,), (16,), (0, 0, 8)]
+    >>> forms = [(0,), (2,), (16,), (64, 0, 8)]
     >>> simulator.run([(2, 0, 0, 1, 1, 3), (2, 1, 0, 2, 1, 3), (0, 0, 3)], forms)
     32
     >>> simulator.counts()

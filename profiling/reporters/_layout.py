@@ -96,7 +96,7 @@ def _fitting(columns: Sequence[Column], rows: list[list[Cell]], width: int) -> l
     while True:
         least = [_least(columns[index], [row[index] for row in rows]) for index in kept]
         droppable = [index for index in kept if columns[index].optional]
-        if _total(least) <= width or not droppable:
+        if _total(least) <= width or not droppable or len(kept) == 1:
             return kept
         kept.remove(max(droppable, key=lambda index: columns[index].optional))
 

@@ -173,6 +173,14 @@ def test_what_only_one_report_counted_is_no_difference(compare):
     assert "hits" not in text.replace("Hits, allocations", "")
 
 
+def test_operations_not_counted_to_the_end_are_not_compared(compare):
+    fewer = [{"name": "matmul", "library": "numpy", "calls": 9, "flops": 10, "bytes": 10}]
+    changed = report(operations=fewer, operations_complete=False)
+    assert compare(report(), changed, "--fail-above", "0%")[0] == 0
+    assert "matmul" not in compare(report(), changed)[1]
+    assert "numpy.matmul calls 100 9" in compare(report(), report(operations=fewer))[1]
+
+
 def test_new_and_gone_lines_are_listed(compare):
     other = [line(number, SOURCE[number], count) for number, count in SAMPLES.items() if number != 4]
     other.append(line(9, "    check(everything)", 900))

@@ -152,6 +152,25 @@ def test_without_numpy_nothing_is_counted_and_numpy_is_not_loaded(script):
     assert collected.operations is None
 
 
+MANY_SMALL_OPERATIONS = """
+import time
+import numpy as np
+x = np.ones(4)
+end = time.process_time() + 1.5
+while time.process_time() < end:
+    for _ in range(1000):
+        x + x
+"""
+
+
+@pytest.mark.parametrize("all_operations", [False, True])
+def test_counting_operations_ends_where_it_would_slow_the_script_down(script, all_operations):
+    collected = run(script(MANY_SMALL_OPERATIONS), all_operations=all_operations)
+    assert collected.operations["complete"] == all_operations
+    assert collected.operations["calls"] > 1000
+    assert ("--all-operations" in collected.operations["gaps"][0]) != all_operations
+
+
 def test_a_thread_variable_set_before_numpy_is_obeyed(script):
     path = script(
         """
