@@ -2,7 +2,10 @@
 #
 # Most requests come from a line of Python, with nothing of a wanted module between it and NumPy. So the
 # stack is searched first for a word that points into such a module. A word may be left from an earlier
-# call: only if there is one, the unwinder of the C compiler's run-time library walks the calls.
+# call: only if there is one, the unwinder of the C compiler's run-time library walks the calls. That takes
+# some microseconds, so walks are remembered, by where each return address stood. A function's part of the
+# stack has one size at each of its calls (unless it makes room there as it runs, as no part of CPython or
+# NumPy does on the way to an array's data), so equal return addresses at equal places are the same calls.
 
 from libc.stdlib cimport free
 
@@ -153,17 +156,23 @@ cdef extern from *:
     #define TENSOROPS_ADDRESS_BITS UINTPTR_MAX
     #endif
 
-    /* Whether a word of the stack, up to `limit` or to its end, lies in a range. Yes, if the thread runs on
-       a stack that is not its own: only its own one can be read without harm. */
-    static int tensorops_may_find(uintptr_t first, uintptr_t last, const void *limit) {
-        uintptr_t here = (uintptr_t)__builtin_frame_address(0), end = (uintptr_t)limit;
-        const uintptr_t *word;
+    /* The end of the words that may be read from `here` on: `limit`, or where the stack ends. NULL if the
+       thread runs on a stack that is not its own: only its own one can be read without harm. */
+    static const void *tensorops_readable(const void *here, const void *limit) {
+        uintptr_t begin = (uintptr_t)here, end = (uintptr_t)limit;
         if (tensorops_stack_high == 0) tensorops_find_stack();
         if (end == 0) end = tensorops_stack_high;
-        if (here < tensorops_stack_low || end < here || end > tensorops_stack_high) return 1;
+        if (begin < tensorops_stack_low || end < begin || end > tensorops_stack_high) return NULL;
+        return (const void *)end;
+    }
+    /* The first word of a piece of the stack that lies in a range, or NULL. */
+    static const uintptr_t *tensorops_first_word(
+        uintptr_t first, uintptr_t last, const void *here, const void *end
+    ) {
+        const uintptr_t *word;
         for (word = (const uintptr_t *)here; word < (const uintptr_t *)end; word++)
-            if ((*word & TENSOROPS_ADDRESS_BITS) - first < last - first) return 1;
-        return 0;
+            if ((*word & TENSOROPS_ADDRESS_BITS) - first < last - first) return word;
+        return NULL;
     }
     static int tensorops_walk(tensorops_look look, void *opaque) { return tensorops_unwind(look, opaque); }
     static uintptr_t tensorops_caller(void *context) {
@@ -180,7 +189,10 @@ cdef extern from *:
     static inline int tensorops_is_last(const void *map) { (void)map; return 1; }
     static void tensorops_list(tensorops_segments *found) { (void)found; }
     static const void *tensorops_activation(tensorops_frame *frame) { (void)frame; return NULL; }
-    static int tensorops_may_find(uintptr_t a, uintptr_t b, const void *c) { return 0; }
+    static const void *tensorops_readable(const void *here, const void *limit) { return NULL; }
+    static const uintptr_t *tensorops_first_word(uintptr_t a, uintptr_t b, const void *c, const void *d) {
+        return NULL;
+    }
     static int tensorops_walk(tensorops_look look, void *opaque) { return 0; }
     static uintptr_t tensorops_caller(void *context) { return 0; }
     static uintptr_t tensorops_stack(void *context) { return 0; }
@@ -205,7 +217,10 @@ cdef extern from *:
     bint is_last_module "tensorops_is_last"(const void *map) noexcept nogil
     void list_segments "tensorops_list"(Segments *found) noexcept nogil
     const void *activation_of "tensorops_activation"(Frame *frame) noexcept nogil
-    bint may_find "tensorops_may_find"(size_t first, size_t last, const void *limit) noexcept nogil
+    const void *readable_end "tensorops_readable"(const void *here, const void *limit) noexcept nogil
+    const size_t *first_word "tensorops_first_word"(
+        size_t first, size_t last, const void *here, const void *end
+    ) noexcept nogil
     int walk "tensorops_walk"(look_function look, void *opaque) noexcept nogil
     size_t calling_address "tensorops_caller"(void *context) noexcept nogil
     size_t stack_position "tensorops_stack"(void *context) noexcept nogil
@@ -218,6 +233,19 @@ cdef enum:
     END_OF_STACK = 5
     # Instead of an instruction's number: the "code" is an address in compiled code.
     NATIVE = -1000
+    MOST_CALLS = 48
+    WALKS = 64
+
+
+cdef struct Walk:
+    # The calls of a walk: return addresses, and where they stood above the one who walked.
+    size_t word
+    size_t word_at
+    size_t limit_at
+    int line
+    int count
+    size_t addresses[MOST_CALLS]
+    int places[MOST_CALLS]
 
 
 cdef struct NativeCode:
@@ -229,6 +257,7 @@ cdef struct NativeCode:
     # The module that was loaded last when they were found; NULL if nobody looks for new ones.
     void *held
     void *newest
+    Walk *walks
 
 
 cdef inline bint has_grown(const NativeCode *native) noexcept nogil:
@@ -246,12 +275,48 @@ cdef inline bint is_within(const NativeCode *native, size_t address) noexcept no
     return False
 
 
+cdef inline Walk *walk_of(
+    const NativeCode *native, const size_t *word, size_t base, size_t limit
+) noexcept nogil:
+    """Return the place of the walk that begins with this word and ends here."""
+    cdef size_t at = <size_t>word - base
+    return &native.walks[spread(word[0] ^ (at << 32) ^ (limit - base), WALKS - 1)]
+
+
+cdef inline bint is_same_walk(
+    const Walk *known, const size_t *word, size_t base, size_t limit
+) noexcept nogil:
+    """Tell whether the calls that are under way are those of a walk."""
+    cdef int place
+    if known.word != word[0] or known.word_at != <size_t>word - base or known.limit_at != limit - base:
+        return False
+    for place in range(known.count):
+        if (<size_t *>(base + <size_t>known.places[place]))[0] != known.addresses[place]:
+            return False
+    return known.count > 0
+
+
+cdef inline bint note_call(Walk *seen, size_t base, size_t position, size_t address) noexcept nogil:
+    """Add a call to a walk; return whether its return address is where it is expected."""
+    cdef size_t slot = position - sizeof(void *)
+    if slot < base:
+        return True
+    if seen.count == MOST_CALLS or slot - base > 0x7FFFFFFF or (<size_t *>slot)[0] != address + 1:
+        return False
+    seen.places[seen.count] = <int>(slot - base)
+    seen.addresses[seen.count] = address + 1
+    seen.count += 1
+    return True
+
+
 cdef void clear_native(NativeCode *native) noexcept nogil:
     """Forget all modules."""
     let_go(native.held)
     free(native.segments)
+    free(native.walks)
     native.held = native.newest = NULL
     native.segments = NULL
+    native.walks = NULL
     native.count = 0
 
 
@@ -296,11 +361,12 @@ cdef int take_modules(NativeCode *native, object may_have) except -1:
     try:
         wanted = [entry for entry in loaded_code() if may_have(entry[0])]
         fresh.segments = <Segment *>calloc(len(wanted) + 1, sizeof(Segment))
-        if fresh.segments == NULL:
+        fresh.walks = <Walk *>calloc(WALKS, sizeof(Walk))
+        if fresh.segments == NULL or fresh.walks == NULL:
             raise MemoryError("no memory for the places of compiled modules")
     except BaseException:
         with nogil:
-            let_go(fresh.held)
+            clear_native(&fresh)
         raise
     fresh.count = len(wanted)
     for place, (_, start, end, base) in enumerate(wanted):

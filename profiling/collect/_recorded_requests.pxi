@@ -120,6 +120,8 @@ cdef struct Search:
     bint reached
     int line
     void *address
+    bint complete  # All calls so far are in `seen`.
+    Walk seen
 
 
 # The functions of NumPy's own handler, and who counts now. `least` is the smallest floor of them; `alone`
@@ -139,12 +141,14 @@ cdef inline bint is_counted(size_t size) noexcept nogil:
 cdef int look_at_call(void *context, void *opaque) noexcept nogil:
     """Look at one of the calls that are under way, innermost first; tell the unwinder whether to go on."""
     cdef Search *search = <Search *>opaque
+    cdef size_t position = stack_position(context)
     cdef size_t address
     cdef Site *site
-    if search.limit != NULL and stack_position(context) >= <size_t>search.limit:
+    if search.limit != NULL and position >= <size_t>search.limit:
         search.reached = True
         return STOP
     address = calling_address(context)
+    search.complete = search.complete and note_call(&search.seen, <size_t>search, position, address)
     if not is_within(&search.counting.native, address):
         return GO_ON
     site = find_site(&search.counting.sites, <void *>address, NATIVE)
@@ -168,24 +172,44 @@ cdef int calling_line(
     `frame` may be NULL: then the whole stack is searched.
     """
     cdef Search search
+    cdef Walk *known = NULL
+    cdef const size_t *word
+    cdef const void *end
+    cdef size_t base = <size_t>&search
     cdef int ended
-    search.counting = counting
-    search.skip_unknown = skip_unknown
-    search.reached = False
-    search.line = line
-    search.address = NULL
     search.limit = NULL
     if frame != NULL:
         search.limit = activation_of(frame)
-    if not may_find(counting.native.first, counting.native.last, search.limit):
-        return line
+    end = readable_end(&search, search.limit)
+    if end != NULL:
+        # Before the rest of `search` is written: what it held before may look like an address.
+        word = first_word(counting.native.first, counting.native.last, &search + 1, end)
+        if word == NULL:
+            return line
+        known = walk_of(&counting.native, word, base, <size_t>end)
+        if is_same_walk(known, word, base, <size_t>end):
+            return line if known.line == UNWANTED else known.line
+        search.seen.word = word[0]
+        search.seen.word_at = <size_t>word - base
+        search.seen.limit_at = <size_t>end - base
+    search.counting = counting
+    search.skip_unknown = skip_unknown
+    search.reached = False
+    search.line = UNWANTED
+    search.address = NULL
+    search.complete = end != NULL and not skip_unknown
+    search.seen.count = 0
     ended = walk(look_at_call, &search)
-    if ended == END_OF_STACK and search.limit != NULL and not search.reached:
-        counting.cut_short += 1
     if search.line == UNKNOWN:
         code[0] = search.address
         instruction[0] = NATIVE
-    return search.line
+        return UNKNOWN
+    if ended == END_OF_STACK and search.limit != NULL and not search.reached:
+        counting.cut_short += 1
+    elif search.complete:
+        known[0] = search.seen
+        known.line = search.line
+    return line if search.line == UNWANTED else search.line
 
 
 cdef int running_line(Counting *counting, bint skip_unknown, void **code, int *instruction) noexcept nogil:

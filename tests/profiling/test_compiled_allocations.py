@@ -1,7 +1,10 @@
 """Requests that compiled Cython code makes are counted on the lines of its source, exactly."""
 
+import collections
+import ctypes
 import importlib.util
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -285,6 +288,86 @@ def test_threads_have_their_own_stacks(hungry, source):
             thread.join()
     assert found_in(counter, source) == {"empty": 800, "zeros": 800, "many": 600}
     assert {entry.line: entry.count for entry in counter.lines() if entry.filename == __file__} == {line: 800}
+
+
+def allocates_through_foreign_code(arguments):
+    """Call back through libffi, which makes room on the stack for so many arguments as there are."""
+    types_of_all = [ctypes.c_double] * arguments
+    callback = ctypes.PYFUNCTYPE(ctypes.c_int, *types_of_all)(lambda *_: np.empty(20).ndim)
+    return lambda: callback(*range(arguments))
+
+
+def mixture(hungry, steps, seed):
+    """Call many things in any order and at any depth; return how often each line asked for a buffer."""
+    choice = random.Random(seed)
+    foreign = [allocates_through_foreign_code(number) for number in (0, 3, 9, 40)]
+
+    def down(depth, action):
+        return down(depth - 1, action) if depth else action()
+
+    def back(depth):
+        return hungry.recurse(depth, back)
+
+    actions = [
+        (hungry.two, {"empty": 1, "zeros": 1}),
+        (lambda: hungry.helpers(hungry.two()[0]), {"empty": 1, "zeros": 1, "like": 1, "stack": 1}),
+        (lambda: hungry.without(50), {"with gil": 1}),
+        (lambda: hungry.fails(20), {"fails": 2, "handled": 1}),
+        (lambda: hungry.itself(3), {"each": 4}),
+        (lambda: back(2), {"bottom": 1}),
+        (lambda: list(hungry.produce(2)), {"yields": 2}),
+        (hungry.resized, {"made": 1, "moved": 1}),
+        (hungry.Model().step, {"method": 1}),
+        (lambda: np.empty(20), {"": 1}),
+        (lambda: np.stack([OLD, OLD]), {"": 1}),
+        *((function, {"": 1}) for function in foreign),
+        *((lambda function=function: hungry.call(function), {"call": 1, "after": 1}) for function in foreign),
+    ]
+    expected = collections.Counter()
+    for _ in range(steps):
+        action, counts = choice.choice(actions)
+        depth = choice.choice((0, 1, 5))
+        if choice.random() < 0.3:
+            hungry.call(lambda depth=depth, action=action: down(depth, action))
+            expected["after"] += 1
+            counts = {mark or "call": count for mark, count in counts.items()}
+        else:
+            down(depth, action)
+        expected.update(counts)
+    return expected
+
+
+OLD = np.ones(30)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_mixture_of_calls_is_counted_exactly(hungry, source, seed):
+    with count_allocations(lines=source) as counter:
+        expected = mixture(hungry, 1500, seed)
+    python = sum(entry.count for entry in counter.lines() if not entry.filename)
+    assert {**found_in(counter, source), "": python} == dict(expected)
+
+
+def test_any_mixture_of_calls_in_threads(hungry, source):
+    results = []
+
+    def work(seed):
+        results.append(mixture(hungry, 500, seed))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with count_allocations(lines=source) as counter:
+            threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    expected = sum(results, collections.Counter())
+    python = sum(entry.count for entry in counter.lines() if not entry.filename)
+    assert {**found_in(counter, source), "": python} == dict(expected)
 
 
 def test_a_module_that_is_loaded_while_it_counts(built, tmp_path):
