@@ -3,9 +3,9 @@
 # Most requests come from a line of Python, with nothing of a wanted module between it and NumPy. So the
 # stack is searched first for a word that points into such a module. A word may be left from an earlier
 # call: only if there is one, the unwinder of the C compiler's run-time library walks the calls. That takes
-# some microseconds, so walks are remembered, by where each return address stood. A function's part of the
-# stack has one size at each of its calls (unless it makes room there as it runs, as no part of CPython or
-# NumPy does on the way to an array's data), so equal return addresses at equal places are the same calls.
+# some microseconds, so walks are remembered, by where each return address stood: equal addresses at equal
+# places are the same calls. For a function's part of the stack has one size at each of its calls, unless it
+# makes room there as it runs, as ctypes does for arguments; then the addresses stand at other places.
 
 from libc.stdlib cimport free
 
@@ -258,6 +258,8 @@ cdef struct NativeCode:
     void *held
     void *newest
     Walk *walks
+    # Greenlets change the stack of whoever switched to them: a walk must not go beyond their own frames.
+    bint shares_stack
 
 
 cdef inline bint has_grown(const NativeCode *native) noexcept nogil:
@@ -359,7 +361,9 @@ cdef int take_modules(NativeCode *native, object may_have) except -1:
         fresh.held = hold_last_module()
         fresh.newest = map_of(fresh.held)
     try:
-        wanted = [entry for entry in loaded_code() if may_have(entry[0])]
+        loaded = loaded_code()
+        wanted = [entry for entry in loaded if may_have(entry[0])]
+        fresh.shares_stack = any("/_greenlet." in entry[0] for entry in loaded)
         fresh.segments = <Segment *>calloc(len(wanted) + 1, sizeof(Segment))
         fresh.walks = <Walk *>calloc(WALKS, sizeof(Walk))
         if fresh.segments == NULL or fresh.walks == NULL:

@@ -167,7 +167,7 @@ cdef int look_at_call(void *context, void *opaque) noexcept nogil:
 cdef int calling_line(
     Counting *counting, bint skip_unknown, Frame *frame, int line, void **code, int *instruction
 ) noexcept nogil:
-    """Return the line of compiled code that the wanted Python frame called, or its own one.
+    """Return the line of compiled code that a Python frame called, or `line` if there is none.
 
     `frame` may be NULL: then the whole stack is searched.
     """
@@ -215,6 +215,7 @@ cdef int calling_line(
 cdef int running_line(Counting *counting, bint skip_unknown, void **code, int *instruction) noexcept nogil:
     """Return the place of the innermost wanted line; or UNKNOWN, and the code that was never looked up."""
     cdef Frame *frame = innermost_frame()
+    cdef Frame *outermost = NULL
     cdef Site *site
     cdef int line = NOWHERE
     while frame != NULL:
@@ -227,8 +228,11 @@ cdef int running_line(Counting *counting, bint skip_unknown, void **code, int *i
         elif site.line != UNWANTED:
             line = site.line
             break
+        outermost = frame
         frame = outer_frame(frame)
     if counting.native.count:
+        if frame == NULL and counting.native.shares_stack:
+            frame = outermost
         return calling_line(counting, skip_unknown, frame, line, code, instruction)
     return line
 

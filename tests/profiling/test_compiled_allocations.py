@@ -370,6 +370,30 @@ def test_any_mixture_of_calls_in_threads(hungry, source):
     assert {**found_in(counter, source), "": python} == dict(expected)
 
 
+def test_greenlets_that_share_a_stack(hungry, source):
+    greenlet = pytest.importorskip("greenlet")
+    main = greenlet.getcurrent()
+
+    def work():
+        for _ in range(20):
+            hungry.two()
+            hungry.call(lambda: [main.switch(), np.empty(20)])
+            np.stack([OLD, OLD])
+
+    def resume(others, depth):
+        return resume(others, depth - 1) if depth else [hungry.call(other.switch) for other in others]
+
+    with count_allocations(lines=source) as counter:
+        others = [greenlet.greenlet(work) for _ in range(3)]
+        for depth in range(21):
+            resume(others, depth)
+    found = found_in(counter, source)
+    assert all(other.dead for other in others)
+    # What `hungry.call` called stands for it in the greenlet; the switch to one allocates nothing there.
+    assert found == {"empty": 60, "zeros": 60, "call": 60, "after": 60 + 63}
+    assert counter.count == sum(found.values()) + 60
+
+
 def test_a_module_that_is_loaded_while_it_counts(built, tmp_path):
     copy = Path(shutil.copy(built, tmp_path))
     source = shutil.copy(built.with_name("hungry.pyx"), tmp_path)
