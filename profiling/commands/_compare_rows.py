@@ -10,15 +10,12 @@ import numpy as np
 from ..measure.difference import (
     Change,
     Drift,
-    LinePair,
-    Sampled,
     calibration_drift,
-    drift_beside_lines,
-    line_change,
     shares,
     timing_change,
     yardstick_holds,
 )
+from ..measure.line_difference import LinePair, Sampled, drift_beside_lines, line_change
 from ..measure.matching import Match, match_lines
 from ._compare_files import YARDSTICKS, Line, Recording, Timing
 

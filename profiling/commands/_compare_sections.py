@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..document import Block, Cell, Column, Section, Table, time_text
-from ..measure.difference import CALIBRATED_SD, FEWEST_SAMPLES, Change
+from ..measure.difference import CALIBRATED_SD, Change
+from ..measure.line_difference import FEWEST_SAMPLES
 from ._compare_files import Recording
 from ._compare_rows import Comparison, CountRow, LineRow
 

@@ -11,16 +11,13 @@ from profiling.measure import difference
 from profiling.measure.difference import (
     Change,
     Drift,
-    LinePair,
-    Sampled,
     calibration_drift,
-    drift_beside_lines,
     judge,
-    line_change,
     shares,
     timing_change,
     yardstick_holds,
 )
+from profiling.measure.line_difference import LinePair, Sampled, drift_beside_lines, line_change
 from profiling.measure.stats import Interval
 
 STILL = Drift(0.0, 0.01, "made up")
