@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .benchmark import BenchResult, BenchSeries, bench
     from .collect.allocations import count_allocations
-    from .collect.operations import OperationCount, count_operations
+    from .collect.operation_records import OperationCount
+    from .collect.operations import count_operations
     from .magics import load_ipython_extension, unload_ipython_extension
 
 _HOMES = {
-    "OperationCount": "collect.operations",
+    "OperationCount": "collect.operation_records",
     "BenchResult": "benchmark",
     "BenchSeries": "benchmark",
     "bench": "benchmark",

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import numpy as np
-
-from tensorops.operations import OPERATIONS
 from tensorops.runtime.calls import set_listener
 
 from .allocation_records import function_name, wanted_files, write_whole
-from .call_hooks import Counter, library_called, set_library
-from .conventions import FAILED, OTHER_TYPES, Cost
+from .call_hooks import Counter
+from .conventions import FAILED
+from .library_costs import watch_library
 from .numpy_calls import REGISTRY
+from .operation_records import LineOperations, OperationCount
 
 NOT_SEEN = (
     "calls on single numbers (np.float64 * np.float64)",
@@ -31,104 +28,6 @@ NOT_SEEN = (
 """What no count holds, in words; a report names it beside its figures."""
 
 Lines = bool | str | os.PathLike[str] | Callable[[str], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class OperationCount:
-    """The calls of one operation.
-
-    Attributes
-    ----------
-    name : str
-        As in ``tensorops.<name>`` or ``numpy.<name>``; the methods of arrays count under the name of
-        the function of the same name.
-    library : str
-        "tensorops" or "numpy".
-    calls : int
-        Calls that returned.
-    flops : int or None
-        Floating-point operations of these calls; None where they are not known.
-    bytes : int or None
-        Least memory traffic: each array operand read once, each result written once.
-    reason : str or None
-        Why `flops` or `bytes` is None. An operation has one count for the calls that are known, and one
-        for those that are not.
-
-    Examples
-    --------
-    >>> OperationCount("add", "numpy", calls=2, flops=2000, bytes=48000).intensity
-    0.041666666666666664
-    """
-
-    name: str
-    library: str
-    calls: int
-    flops: int | None
-    bytes: int | None
-    reason: str | None = None
-
-    @property
-    def intensity(self) -> float | None:
-        """FLOPs for each byte; None where one of the two is not known or there are no bytes."""
-        return None if self.flops is None or not self.bytes else self.flops / self.bytes
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the count as JSON-ready values.
-
-        Returns
-        -------
-        dict
-            The attributes by their names, and the intensity.
-
-        Examples
-        --------
-        >>> OperationCount("sort", "numpy", 1, None, 16, "the values decide").to_dict()["flops"] is None
-        True
-        """
-        return {
-            "name": self.name,
-            "library": self.library,
-            "calls": self.calls,
-            "flops": self.flops,
-            "bytes": self.bytes,
-            "intensity": self.intensity,
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class LineOperations:
-    """What one line of a source file computes, with all that it calls outside the wanted files.
-
-    Attributes
-    ----------
-    filename : str
-        As in ``function.__code__.co_filename``.
-    function : str
-        Qualified name of the function.
-    line : int
-        Number of the line.
-    calls : int
-        Calls of counted operations.
-    flops : int
-        Floating-point operations of the calls that are known.
-    bytes : int
-        Bytes of the calls that are known.
-    unknown : int
-        Calls whose FLOPs are not known.
-    """
-
-    filename: str
-    function: str
-    line: int
-    calls: int
-    flops: int
-    bytes: int
-    unknown: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the line as JSON-ready values: the attributes by their names."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class OperationCounter:
@@ -157,7 +56,7 @@ class OperationCounter:
             if self._counter is not None and self._counter.active:
                 raise RuntimeError("this counter is entered already; make another one to count inside it")
             if not OperationCounter._users:
-                _watch_library()
+                watch_library()
             if self._numpy:
                 REGISTRY.watch_numpy()
             counter = Counter(self._numpy, self._wanted)
@@ -188,6 +87,7 @@ class OperationCounter:
 
         Examples
         --------
+        >>> import numpy as np
         >>> x = np.ones(4)
         >>> with count_operations() as counter:
         ...     y = x + x
@@ -210,6 +110,7 @@ class OperationCounter:
 
         Examples
         --------
+        >>> import numpy as np
         >>> x = np.ones((4, 8))
         >>> with count_operations() as counter:
         ...     y = x @ x.T + 1.0
@@ -245,6 +146,7 @@ class OperationCounter:
 
         Examples
         --------
+        >>> import numpy as np
         >>> with count_operations() as counter:
         ...     y = np.ones(4) + 1.0
         >>> counter.lines()
@@ -405,6 +307,7 @@ def count_operations(*, numpy: bool = True, lines: Lines = False) -> OperationCo
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.ones(1000)
     >>> with count_operations() as counter:
     ...     y = np.exp(x) * 2.0
@@ -425,35 +328,3 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
-
-
-@functools.cache
-def _library_rows() -> dict[str, int]:
-    return {name: REGISTRY.row("tensorops", name, OTHER_TYPES) for name in OPERATIONS}
-
-
-def _watch_library() -> None:
-    set_library(_library_rows(), _library_cost)
-    set_listener(library_called)
-
-
-def _library_cost(op: str, operands: tuple[Any, ...], result: Any) -> Cost:
-    """Return FLOPs and bytes of a call of the library's, by its registry."""
-    shapes = []
-    dtype = getattr(result, "dtype", None)
-    for operand in operands:
-        if isinstance(operand, np.ndarray):
-            shapes.append(operand.shape)
-            dtype = dtype or operand.dtype
-        elif operand is not None:
-            shapes.append(np.shape(operand))
-    return _registry_cost(op, tuple(shapes), np.dtype(dtype))
-
-
-@functools.lru_cache(maxsize=4096)
-def _registry_cost(op: str, shapes: tuple[tuple[int, ...], ...], dtype: np.dtype[Any]) -> Cost:
-    spec = OPERATIONS[op]
-    size = spec.bytes(shapes, dtype.itemsize)
-    if dtype.kind == "f":
-        return spec.flops(shapes), size
-    return (0 if dtype.kind in "iub" else None), size

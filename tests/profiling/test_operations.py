@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import tensorops
-from profiling.collect.operations import OperationCount, OperationCounter, count_operations
+from profiling.collect.operation_records import OperationCount
+from profiling.collect.operations import OperationCounter, count_operations
 
 X = np.arange(12.0).reshape(3, 4)
 Y = np.arange(20.0).reshape(4, 5)
