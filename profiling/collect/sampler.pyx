@@ -9,22 +9,21 @@ The sum of the running samples of a thread is its processor time; the sum of its
 time it was neither on a processor nor queueing for one.
 
 Processes that the program starts are not sampled. ``sampler_platform.pxi`` holds what depends on the
-system and on the version of Python, ``sampler_stack.pxi`` what happens in the signal handler.
+system and on the version of Python, ``sampler_stack.pxi`` what happens in the signal handler,
+``sampler_sums.pxi`` how its records become sums, ``sampler_modules.pxi`` which module an address is in.
 """
-
-from libc.stdlib cimport free, malloc
 
 import _thread
 import atexit
 import os
-import sys
-from bisect import bisect_right
 
-from .samples import Frame, Sample
+from .samples import Sample
 from .spool import SpoolWriter
 
 include "sampler_platform.pxi"
 include "sampler_stack.pxi"
+include "sampler_modules.pxi"
+include "sampler_sums.pxi"
 
 cdef extern from "Python.h":
     ctypedef struct PyInterpreterState
@@ -47,18 +46,9 @@ cdef int64_t RECENT_NANOSECONDS = 100000000
 # Bytes of a ring: seconds of samples, should the interpreter lock not be had so long.
 cdef int64_t PYTHON_RING = 1 << 20
 cdef int64_t WORKER_RING = 1 << 18
-cdef Py_ssize_t MOST_CODES = 20000
-cdef Py_ssize_t MOST_LINES = 200000
-cdef Py_ssize_t MOST_ENTRIES = 200000
 
-GENERATED = "<generated code>"
-MANY_LINES = Frame("<further lines>", "", 0, 0)
 SHORTEST_INTERVAL = 1e-4
 LONGEST_INTERVAL = 1.0
-
-cdef object TEMPLATE = (lambda: None).__code__
-cdef object ENCODINGS = {1: "latin-1", 2: "utf-16", 4: "utf-32"}
-cdef object BYTE_ORDER = "-le" if sys.byteorder == "little" else "-be"
 
 cdef Sampler current = None
 cdef bint forks_watched = False
@@ -95,41 +85,6 @@ def why_unavailable():
     if sampler_list_threads(&thread, 1) < 1:
         return "sampling is not available: the threads cannot be listed (/proc/self/task)"
     return None
-
-
-cdef class _CodeLines:
-    """The names of a code object, and which line each of its instructions belongs to."""
-
-    cdef readonly str filename
-    cdef readonly str function
-    cdef readonly int first_line
-    cdef readonly list starts
-    cdef readonly list lines
-    # Numbers of frames by instruction, as far as they were seen.
-    cdef readonly dict seen
-
-    def __init__(self, str filename, str function, int first_line, bytes table):
-        self.filename = filename
-        self.function = function
-        self.first_line = first_line
-        self.starts = []
-        self.lines = []
-        self.seen = {}
-        if len(table) >= MOST_TABLE:
-            # Cut off where an entry begins: its first byte has the highest bit set.
-            end = len(table) - 1
-            while end > 0 and table[end] < 0x80:
-                end -= 1
-            table = table[:end]
-        before = first_line
-        for start, _, line in TEMPLATE.replace(co_linetable=table, co_firstlineno=first_line).co_lines():
-            before = before if line is None else line
-            self.starts.append(start)
-            self.lines.append(before)
-
-    cdef int line_at(self, int64_t instruction):
-        cdef Py_ssize_t place = bisect_right(self.starts, instruction) - 1
-        return self.lines[place] if place >= 0 else self.first_line
 
 
 cdef class Sampler:
@@ -184,24 +139,9 @@ cdef class Sampler:
     cdef object wake
     cdef object ended
     cdef list noted
-    cdef list frames
-    cdef dict frame_numbers
-    cdef list modules
-    cdef dict module_numbers
-    cdef dict places
-    cdef dict entries
-    cdef dict fresh
-    cdef dict codes
-    cdef dict older_codes
-    cdef dict contents
+    cdef _Sums sums
     cdef dict by_thread
-    cdef dict last_waits
     cdef Slot *scratch
-    cdef sampler_segment *segments
-    cdef int segment_count
-    cdef bint refreshed
-    cdef uint64_t interpreter_start
-    cdef uint64_t interpreter_end
     cdef int signal
     cdef bint running
     cdef bint first_look
@@ -227,11 +167,8 @@ cdef class Sampler:
     def _forget(self):
         self.writer = None
         self.noted = []
-        self.frames, self.frame_numbers = [], {}
-        self.modules, self.module_numbers, self.places = [], {}, {}
-        self.entries, self.fresh = {}, {}
-        self.codes, self.older_codes, self.contents = {}, {}, {}
-        self.by_thread, self.last_waits = {}, {}
+        self.sums = _Sums(self.noted)
+        self.by_thread = {}
         self.lost_before = 0
         self.sampled_before = 0.0
         self.paused = 0
@@ -243,9 +180,6 @@ cdef class Sampler:
     def __exit__(self, kind, value, trace):
         self.stop()
         return False
-
-    def __dealloc__(self):
-        free(self.segments)
 
     @property
     def seconds(self):
@@ -286,6 +220,7 @@ cdef class Sampler:
         self._forget()
         if self.spool is not None:
             self.writer = SpoolWriter(self.spool, self.interval)
+            self.sums.fresh = {}
         if slots == NULL:
             slots = <Slot *>sampler_map(MOST_SLOTS * sizeof(Slot))
             if slots == NULL:
@@ -346,8 +281,8 @@ cdef class Sampler:
         with self.lock:
             if self.running and not self.paused:
                 self._drain()
-            entries = [(key, time, count) for key, (time, count) in self.entries.items()]
-            frames, modules = list(self.frames), list(self.modules)
+            entries = [(key, time, count) for key, (time, count) in self.sums.entries.items()]
+            frames, modules = list(self.sums.frames), list(self.sums.modules.paths)
         found = [
             Sample(
                 key[0],
@@ -395,8 +330,7 @@ cdef class Sampler:
         self.ended.release()
 
     cdef _note(self, str text):
-        if text not in self.noted:
-            self.noted.append(text)
+        note(self.noted, text)
 
     cdef _arm(self):
         """Take the signal, and give every thread its timers."""
@@ -468,10 +402,10 @@ cdef class Sampler:
             if thread not in alive or sampler_clock(slot.clock) + RECENT_NANOSECONDS < slot.sampled:
                 sampler_delete_timer(slot.cpu_timer)
                 sampler_delete_timer(slot.wall_timer)
-                self._drain_slot(slot, thread, True)
+                self.sums.drain(slot, thread, True)
                 self._release(slot)
                 del self.by_thread[thread]
-                self.last_waits.pop(thread, None)
+                self.sums.last_waits.pop(thread, None)
         for thread in alive:
             if thread not in self.by_thread:
                 number = self._take_slot(thread, thread in python)
@@ -537,195 +471,37 @@ cdef class Sampler:
                     if capture(self.scratch, state, <uint64_t>slot.thread, slot.waited):
                         slot.waited = 0
             state = PyThreadState_Next(state)
-        self._drain_slot(self.scratch, None, False)
+        self.sums.drain(self.scratch, None, False)
 
     cdef _place_rest(self):
         """Put what a thread waited since it was last seen waiting down to that place, if there is one."""
         for thread, number in self.by_thread.items():
             if slots[<int>number].waited:
-                key = self.last_waits.get(thread, (thread, False, None, 0))
-                self._sum_up(key, 1e-9 * slots[<int>number].waited, 0)
-
-    # From rings to sums
+                self.sums.prolong_wait(thread, 1e-9 * slots[<int>number].waited)
 
     cdef _drain(self):
-        global period
-        self.refreshed = False
-        # From here on the handlers define every code object again: another may stand at its address.
-        sampler_store(&period, period + 1)
-        if len(self.contents) > MOST_CODES:
-            self.older_codes, self.codes, self.contents = self.codes, {}, {}
+        self.sums.begin_period()
         for thread, number in self.by_thread.items():
-            self._drain_slot(&slots[<int>number], thread, True)
-
-    cdef _drain_slot(self, Slot *slot, thread, bint running):
-        cdef int64_t end = sampler_load(&slot.written)
-        cdef uint64_t *record
-        cdef uint64_t head
-        while slot.taken < end:
-            record = slot.ring + slot.taken % slot.capacity
-            head = record[0]
-            if head >> 32 == 0:
-                # The slot's last thread was still in its handler when the ring was given to this one.
-                sampler_store(&slot.taken, end)
-                return
-            if head & 0xFF == SAMPLE:
-                if not running:
-                    thread = record[1]
-                    record[1] = 0
-                self._add(record, (head >> 8) & 0xFF, thread, running)
-            elif head & 0xFF == DEFINITION:
-                self._define(record)
-            sampler_store(&slot.taken, slot.taken + <int64_t>(head >> 32))
-
-    cdef _define(self, uint64_t *record):
-        cdef Py_ssize_t place = 3
-        identity = record[1]
-        content = (<char *>(record + 2))[:8 * ((record[0] >> 32) - 2)]
-        code = self.contents.get(content)
-        if code is None:
-            texts = []
-            for _ in range(3):
-                size, width = record[place] & 0xFFFFFFFF, record[place] >> 32
-                data = (<char *>(record + place + 1))[:size]
-                if width:
-                    encoding = ENCODINGS[width] + (BYTE_ORDER if width > 1 else "")
-                    data = data.decode(encoding, "surrogatepass" if width > 1 else "strict")
-                texts.append(data)
-                place += 1 + (size + 7) // 8
-            table = texts[2] if isinstance(texts[2], bytes) else b""
-            code = self.contents[content] = _CodeLines(str(texts[0]), str(texts[1]), record[2], table)
-        self.codes[identity] = code
-
-    cdef _frame_number(self, _CodeLines code, instruction):
-        line = code.line_at(instruction)
-        frame = (code.filename, code.function, line, code.first_line)
-        number = self.frame_numbers.get(frame)
-        if number is None:
-            if len(self.frames) == MOST_LINES:
-                self._note(f"lines beyond the first {MOST_LINES} are not told apart")
-                frame = (MANY_LINES.filename, "", 0, 0)
-            number = self.frame_numbers.setdefault(frame, len(self.frames))
-            if number == len(self.frames):
-                self.frames.append(Frame(*frame))
-        code.seen[instruction] = number
-        return number
-
-    cdef _add(self, uint64_t *record, int count, thread, bint running):
-        cdef int place
-        cdef _CodeLines code
-        cdef list key
-        cdef uint64_t address = record[1]
-        cdef double seconds = 1e-9 * <int64_t>record[2]
-        if address == 0 or self.interpreter_start <= address < self.interpreter_end:
-            module, offset = None, 0
-        else:
-            module, offset = self._place(address)
-        key = [thread, running, module, offset]
-        for place in range(count):
-            code = self.codes.get(record[3 + 2 * place])
-            if code is None:
-                code = self.older_codes.get(record[3 + 2 * place])
-                if code is None:
-                    break
-            number = code.seen.get(record[4 + 2 * place])
-            if number is None:
-                number = self._frame_number(code, record[4 + 2 * place])
-            key.append(number)
-        if len(self.entries) >= MOST_ENTRIES and tuple(key) not in self.entries:
-            self._note(f"stacks beyond the first {MOST_ENTRIES} are kept by their innermost line only")
-            key = [thread, running, None, 0, *key[4:5]]
-        whole = tuple(key)
-        self._sum_up(whole, seconds, 1)
-        if not running:
-            self.last_waits[thread] = whole
-
-    cdef _sum_up(self, tuple key, double seconds, int count):
-        cdef list entry
-        for sums in (self.entries, self.fresh) if self.writer is not None else (self.entries,):
-            entry = sums.get(key)
-            if entry is None:
-                sums[key] = [seconds, count]
-            else:
-                entry[0] += seconds
-                entry[1] += count
-
-    cdef _place(self, uint64_t address):
-        """Return the number of the module at an address, and the address as its line table has it."""
-        cdef int number
-        found = self.places.get(address)
-        if found is not None:
-            return found
-        while True:
-            for number in range(self.segment_count):
-                if self.segments[number].start <= address < self.segments[number].end:
-                    module = self._module(self.segments[number].path.decode(errors="surrogateescape"))
-                    if self.interpreter_start <= address < self.interpreter_end:
-                        return None, 0
-                    found = (module, address - self.segments[number].base)
-                    self.places[address] = found
-                    return found
-            if self.refreshed:
-                return self._module(GENERATED), 0
-            self._read_segments()
-
-    cdef _module(self, str path):
-        if path != GENERATED:
-            path = os.path.abspath(path) if path else os.readlink("/proc/self/exe")
-        number = self.module_numbers.setdefault(path, len(self.modules))
-        if number == len(self.modules):
-            self.modules.append(path)
-        return number
-
-    cdef _read_segments(self):
-        """List the modules of the process anew: they are loaded at any time."""
-        cdef int count, capacity = 256
-        cdef uint64_t interpreter = sampler_interpreter()
-        while True:
-            free(self.segments)
-            self.segments = <sampler_segment *>malloc(capacity * sizeof(sampler_segment))
-            if self.segments == NULL:
-                self.segment_count = 0
-                raise MemoryError("no memory for the list of modules")
-            # The loader's lock is taken: who holds it may be waiting for the interpreter's.
-            with nogil:
-                count = sampler_list_segments(self.segments, capacity)
-            if count <= capacity:
-                break
-            capacity = 2 * count
-        self.segment_count = count
-        self.refreshed = True
-        for number in range(count):
-            if self.segments[number].start <= interpreter < self.segments[number].end:
-                self.interpreter_start = self.segments[number].start
-                self.interpreter_end = self.segments[number].end
+            self.sums.drain(&slots[<int>number], thread, True)
 
     cdef _flush(self):
         if self.writer is None:
             return
         rows = [[key[0], int(key[1]), key[2], key[3], time, count, key[4:]]
-                for key, (time, count) in self.fresh.items()]
+                for key, (time, count) in self.sums.fresh.items()]
         try:
             self.writer.write(
-                self.frames, self.modules, rows, seconds=self.seconds, lost=self.lost, notes=self.noted
+                self.sums.frames,
+                self.sums.modules.paths,
+                rows,
+                seconds=self.seconds,
+                lost=self.lost,
+                notes=self.noted,
             )
         except OSError as error:
             self._note(f"the spool could not be written: {error}")
         else:
-            self.fresh = {}
-
-
-cdef bint give_ring(Slot *slot, int64_t size) noexcept:
-    """Give a slot an empty ring; one that is large enough is used again."""
-    cdef int64_t words = size // <int64_t>sizeof(uint64_t)
-    if slot.capacity < words:
-        # The old one stays mapped: a handler may still be writing to it.
-        slot.ring = <uint64_t *>sampler_map(size)
-        slot.capacity = words if slot.ring != NULL else 0
-    slot.written = 0
-    slot.taken = 0
-    slot.known_period = 0
-    return slot.ring != NULL
+            self.sums.fresh = {}
 
 
 def _after_fork():

@@ -57,6 +57,19 @@ cdef int64_t period = 1
 cdef int64_t TICK_NANOSECONDS = 4000000
 
 
+cdef bint give_ring(Slot *slot, int64_t size) noexcept:
+    """Give a slot an empty ring; one that is large enough is used again."""
+    cdef int64_t words = size // <int64_t>sizeof(uint64_t)
+    if slot.capacity < words:
+        # The old one stays mapped: a handler may still be writing to it.
+        slot.ring = <uint64_t *>sampler_map(size)
+        slot.capacity = words if slot.ring != NULL else 0
+    slot.written = 0
+    slot.taken = 0
+    slot.known_period = 0
+    return slot.ring != NULL
+
+
 cdef uint64_t *reserve(Slot *slot, int64_t words) noexcept nogil:
     """Return room for one record in one piece, or NULL if the reader is too far behind."""
     cdef int64_t place = slot.written % slot.capacity
