@@ -36,7 +36,7 @@ cdef extern from *:
     /* What this thread is doing: asking for a line; inside a wrapped handler, which may use NumPy's own. */
     static __thread int tensorops_asking = 0, tensorops_inside = 0;
 
-    #define TENSOROPS_EXCHANGE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELEASE)
+    #define exchange_pointer(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELEASE)
     """
     ctypedef void *(*malloc_function)(void *ctx, size_t size) noexcept nogil
     ctypedef void *(*calloc_function)(void *ctx, size_t count, size_t size) noexcept nogil
@@ -65,10 +65,10 @@ cdef extern from *:
     int tensorops_survive_fork()
     int asking "tensorops_asking"
     int inside "tensorops_inside"
-    void exchange_malloc "TENSOROPS_EXCHANGE"(malloc_function place, malloc_function value)
-    void exchange_calloc "TENSOROPS_EXCHANGE"(calloc_function place, calloc_function value)
-    void exchange_realloc "TENSOROPS_EXCHANGE"(realloc_function place, realloc_function value)
-    void exchange_free "TENSOROPS_EXCHANGE"(free_function place, free_function value)
+    void exchange_malloc "exchange_pointer"(malloc_function place, malloc_function value)
+    void exchange_calloc "exchange_pointer"(calloc_function place, calloc_function value)
+    void exchange_realloc "exchange_pointer"(realloc_function place, realloc_function value)
+    void exchange_free "exchange_pointer"(free_function place, free_function value)
 
 cdef extern from "Python.h":
     int PyGC_Disable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -184,6 +185,9 @@ class Journal:
 
 
 def _cpu_of_children() -> float:
-    """Return the CPU seconds of child processes that have ended."""
+    """Return the CPU seconds of the program's child processes that have ended."""
     times = os.times()
-    return times.children_user + times.children_system
+    # The program that looks up lines of compiled modules is a child too, but not the program's.
+    compiled = sys.modules.get("profiling.collect.compiled_modules")
+    ours = compiled.lookup_seconds() if compiled else 0.0
+    return max(0.0, times.children_user + times.children_system - ours)

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 
 from ..collect.line_table import Function, Line
 from ..collect.own_code import MODULE
-from ..document import Block, Cell, Column, Listing, ListingLine, Section, Table, bytes_text, time_text
+from ..document import (
+    Axis,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Listing,
+    ListingLine,
+    Section,
+    Series,
+    Table,
+    bytes_text,
+    time_text,
+)
 
 LINES_SHOWN = 10
 MARGIN = 3
@@ -150,13 +163,28 @@ def hottest_section(title: str, lines: Sequence[Line], per: str, reason: str | N
         )
         for line in timed[:LINES_SHOWN]
     ]
+    picture = Figure(
+        "Hottest lines",
+        "Share of the time that was found in these files.",
+        Axis("% of the time"),
+        Axis(""),
+        (
+            Series(
+                "",
+                "bars",
+                tuple(100 * (line.seconds or 0.0) / total for line in timed[:LINES_SHOWN]),
+                labels=tuple(line.place for line in timed[:LINES_SHOWN]),
+            ),
+        ),
+        "hottest_lines",
+    )
     text = (
         f"Processor time of {per} in all threads, sampled at the program's own speed; % of what was found in"
     )
     text += " these files. Compiled: share of a line's time in compiled code that it called."
     if any(line.origin == "pyx" for line in timed):
         text += " The time of a .pyx line is also in the Python line that called it."
-    return Section(title, (Table(columns, tuple(rows)), text, *_left_out(timed)))
+    return Section(title, (Table(columns, tuple(rows)), text, *_left_out(timed), picture))
 
 
 def _left_out(lines: Sequence[Line]) -> tuple[str, ...]:
@@ -234,15 +262,16 @@ def listing_blocks(functions: Sequence[Function], total_seconds: float) -> tuple
     Returns
     -------
     tuple of Listing
-        Columns without any figure are left out.
+        Columns without any figure are left out. Heat is relative to the hottest line of all.
     """
-    return tuple(_listing(function, total_seconds) for function in functions)
+    every = [line for function in functions for line in function.lines]
+    most = max((line.seconds or 0.0 for line in every), default=0.0)
+    most_bytes = max((line.bytes or 0 for line in every), default=0)
+    return tuple(_listing(function, total_seconds, most, most_bytes) for function in functions)
 
 
-def _listing(function: Function, total_seconds: float) -> Listing:
+def _listing(function: Function, total_seconds: float, most: float, most_bytes: int) -> Listing:
     shown = [figure for figure in _figures(total_seconds) if any(map(figure.has, function.lines))]
-    most = max((line.seconds or 0.0 for line in function.lines), default=0.0)
-    most_bytes = max((line.bytes or 0 for line in function.lines), default=0)
     measured = {line.line: line for line in function.lines}
     lines = []
     for number in _numbers(function):

@@ -98,7 +98,8 @@ def run_section(title: str, collected: Collected, described: Mapping[str, Any], 
     sampling, allocations = collected.sampling, collected.allocations
     rows: list[tuple[Cell, ...]] = []
     if collected.wall:
-        rows.append(("time", time_text(collected.wall), f"processor {time_text(collected.cpu)}, all threads"))
+        text = f"by the clock; processor time {time_text(collected.cpu)}, all threads"
+        rows.append(("time", time_text(collected.wall), text))
     if what == "function" and collected.calls:
         calls = f"{collected.calls:,}"
         text = "after one call that was counted"
