@@ -79,7 +79,7 @@ class HtmlReporter(Reporter):
 
         script = (FOLDER / "script.js").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        page = environment.get_template("page.html").render(
+        page = environment.get_template("page.jinja").render(
             document=document,
             drawn=drawn,
             palette=PALETTE,

@@ -422,7 +422,16 @@ def test_a_longer_interval_takes_fewer_samples():
 
 def test_many_threads_at_once():
     together = threading.Barrier(30)
-    threads = [threading.Thread(target=lambda: (together.wait(), spin(SECONDS / 10))) for _ in range(30)]
+
+    def work():
+        # Longer than it takes to find a new thread, and not over before the last one has begun to work.
+        together.wait()
+        spin(SECONDS / 20)
+        time.sleep(0.3)
+        spin(SECONDS / 20)
+        together.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(30)]
     with Sampler() as sampler:
         for thread in threads:
             thread.start()
