@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import profiling
 import tensorops
 from tensorops.runtime import openmp
 
@@ -25,6 +26,13 @@ def main() -> None:
         sys.exit(f"imported the source tree, not the installed package: {where}")
     if arguments.serial and openmp.enabled():
         sys.exit("built with TENSOROPS_OPENMP=0, and OpenMP is enabled all the same")
+
+    # What is read and not imported is easily left out of a wheel.
+    parts = Path("reporters", "_page")
+    needed = {path.name for path in (arguments.source / "profiling" / parts).iterdir()}
+    missing = needed - {path.name for path in (Path(profiling.__file__).parent / parts).iterdir()}
+    if missing:
+        sys.exit(f"the installed package lacks {', '.join(sorted(missing))} of profiling/{parts}")
 
     # Small integers: every product and partial sum is exact, so the result must be NumPy's to the bit.
     rng = np.random.default_rng(0)
