@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 from ..document import Figure
 from ._drawing import WIDTH, draw, drawing_style, height
 from ._palette import PALETTE
+from ._printable import printable
 
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "http://www.w3.org/1999/xlink"
@@ -65,7 +66,7 @@ def _for_page(drawn: bytes, identifier: str, title: str) -> str:
         root.attrib.pop(name, None)
     root.set("id", identifier)
     root.set("role", "img")
-    root.set("aria-label", title)
+    root.set("aria-label", printable(title))
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -280,6 +280,16 @@ def test_any_document_becomes_text_that_fits(document, width):
     assert all(line.isprintable() and line == line.rstrip() for line in lines)
 
 
+def test_a_title_from_undecodable_bytes_is_shown_escaped():
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    figure = Figure(
+        "\udcff", "\udcff", Axis("\udcff"), Axis(""), (Series("\udcff", "strip", (1.0,)),), "name"
+    )
+    page = get_reporter("html").render(Document("\udcff", (Section("\udcff", (figure,)),)), 100)
+    assert "\\udcff" in page.encode().decode()
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(documents(tables(), listings(), figures()))
 def test_any_document_becomes_a_page_and_a_picture(document):
