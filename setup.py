@@ -17,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -132,6 +133,12 @@ def translate(modules: list[Extension], folder: Path, **directives) -> list[Exte
     )
 
 
+def translate_row(name: str, source: str) -> str:
+    """Translate a micro-kernel's source for one row of the table and return the C file."""
+    (translated,) = translate([Extension(name, [source])], Path("build/cython", name.rpartition(".")[2]))
+    return translated.sources[0]
+
+
 def extensions() -> list[Extension]:
     """Return every module, translated to C."""
     table = load_table()
@@ -161,7 +168,12 @@ def extensions() -> list[Extension]:
         (translated,) = translate([Extension(name, [source])], build / "traced", linetrace=True)
         macros = [("CYTHON_TRACE_NOGIL", "1")]
         built.append(extension(name, translated.sources[0], optimise="-O1", macros=macros))
-    for row in table.buildable_rows():
+    rows = table.buildable_rows()
+    # One source, translated under several names: a single cythonize() would write one file for all.
+    with ProcessPoolExecutor(WORKERS) as pool:
+        names, sources = [row.module for row in rows], [row.source for row in rows]
+        c_files = list(pool.map(translate_row, names, sources))
+    for row, c_file in zip(rows, c_files, strict=True):
         macros = [
             ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),
             ("MR", str(row.mr)),
@@ -173,10 +185,7 @@ def extensions() -> list[Extension]:
         ]
         included = sorted(path.as_posix() for path in Path(row.source).parent.glob("*.px[id]"))
         depends = [TABLE, *included]
-        (translated,) = translate([Extension(row.module, [row.source])], build / row.name)
-        built.append(
-            extension(row.module, translated.sources[0], flags=row.cflags, macros=macros, depends=depends)
-        )
+        built.append(extension(row.module, c_file, flags=row.cflags, macros=macros, depends=depends))
     return built
 
 
