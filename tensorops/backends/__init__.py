@@ -52,7 +52,7 @@ def backends() -> dict[str, str | None]:
     >>> print(backends()["numpy"])
     None
     """
-    found = {name: _why_unavailable(backend) for name, backend in _registry().items()}
+    found = {name: _why(backend, "available") for name, backend in _registry().items()}
     return {**found, **_broken}
 
 
@@ -168,13 +168,16 @@ def on_change(callback: Callable[[], None]) -> None:
     _listeners.append(callback)
 
 
-def usable_paths(call: Call) -> tuple[tuple[str, ...], dict[str, str]]:
+def usable_paths(call: Call, asked: str | None = None) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the paths that can compute `call`, and why the others cannot.
 
     Parameters
     ----------
     call : Call
         The call in question.
+    asked : str, optional
+        The backend that was asked for by its name: it counts even where it takes no part in the
+        automatic choice.
 
     Returns
     -------
@@ -192,7 +195,9 @@ def usable_paths(call: Call) -> tuple[tuple[str, ...], dict[str, str]]:
     usable: list[str] = []
     excluded = {}
     for backend in _registry().values():
-        reason = _why_unavailable(backend) or _why_unsupported(backend, call)
+        reason = _why(backend, "available") or _why(backend, "supports", call)
+        if reason is None and backend.name != asked:
+            reason = _why(backend, "automatic")
         if reason is None:
             usable += backend.paths()
         else:
@@ -306,18 +311,13 @@ def _checked_name(backend: object) -> str:
     return str(name)
 
 
-def _why_unavailable(backend: ComputeBackend) -> str | None:
+def _why(backend: ComputeBackend, question: str, *arguments: Call) -> str | None:
+    """Return what a backend answers; one that fails to answer is not used."""
     try:
-        return backend.available()
+        reason: str | None = getattr(backend, question)(*arguments)
     except Exception as error:
-        return f"available() failed: {type(error).__name__}: {error}"
-
-
-def _why_unsupported(backend: ComputeBackend, call: Call) -> str | None:
-    try:
-        return backend.supports(call)
-    except Exception as error:
-        return f"supports() failed: {type(error).__name__}: {error}"
+        return f"{question}() failed: {type(error).__name__}: {error}"
+    return reason
 
 
 def _announce() -> None:

@@ -7,7 +7,7 @@ and allocated the result before a backend sees them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -91,6 +91,9 @@ class ComputeBackend(ABC):
         Name for ``use_backend`` and the profile: an identifier.
     variants : tuple of str
         Names of the ways in which this backend can compute; empty if there is one only.
+    array_types : tuple of str
+        Full names of the array types that this backend computes on by `apply`, such as
+        "dask.array.core.Array".
 
     Examples
     --------
@@ -107,6 +110,7 @@ class ComputeBackend(ABC):
 
     name: ClassVar[str]
     variants: ClassVar[tuple[str, ...]] = ()
+    array_types: ClassVar[tuple[str, ...]] = ()
 
     def available(self) -> str | None:
         """Return why this backend cannot be used here, or None if it can.
@@ -120,6 +124,22 @@ class ComputeBackend(ABC):
         --------
         >>> from tensorops.backends import get_backend
         >>> get_backend("numpy").available() is None
+        True
+        """
+        return None
+
+    def automatic(self) -> str | None:
+        """Return why this backend takes no part in the automatic choice, or None if it does.
+
+        Returns
+        -------
+        str or None
+            A backend with a reason computes only what it is asked for by its name.
+
+        Examples
+        --------
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("blocked").automatic() is None
         True
         """
         return None
@@ -179,6 +199,34 @@ class ComputeBackend(ABC):
         array([[1., 0.],
                [0., 1.]])
         """
+
+    def apply(self, op: str, operands: Sequence[Any], params: Mapping[str, Any], backend: str | None) -> Any:
+        """Compute `op` on operands of which at least one is of a type in `array_types`.
+
+        Nothing was validated, broadcast or allocated. Needed exactly where there are `array_types`.
+
+        Parameters
+        ----------
+        op : str
+            Name in the operation registry.
+        operands : sequence of array_like
+            As the caller gave them.
+        params : mapping of str to object
+            The operation's parameters.
+        backend : str or None
+            The backend that the caller asked for, to compute the parts.
+
+        Returns
+        -------
+        object
+            The result, of this backend's own type.
+
+        Raises
+        ------
+        NotImplementedError
+            If the backend has no arrays of its own.
+        """
+        raise NotImplementedError(f"backend {self.name!r} has no arrays of its own")
 
     def paths(self) -> tuple[str, ...]:
         """Return the paths through this backend.

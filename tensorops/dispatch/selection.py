@@ -262,7 +262,7 @@ def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
     """Choose among all paths, or among those of the backend `only`, which `origin` asks for."""
     if only is not None:
         _check(only, origin)
-    usable, excluded = usable_paths(call)
+    usable, excluded = usable_paths(call, only)
     if only is None:
         return policy.choose(call, current_profile(), usable, excluded)
     own = get_backend(only).paths()

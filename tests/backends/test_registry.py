@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tensorops
 from tensorops.backends import (
     Call,
     ComputeBackend,
@@ -21,10 +22,6 @@ from tensorops.backends import (
 )
 
 CALL = Call("matmul", "float32", ((2, 3), (3, 4)))
-# The files of the package decide which backends there are.
-PATHS = tuple(
-    path for name, reason in backends().items() if reason is None for path in get_backend(name).paths()
-)
 FLOATS_ONLY = {"blocked/small", "blocked/packed", "naive", "python"}
 
 
@@ -81,23 +78,46 @@ def test_the_files_of_the_folder_are_the_backends() -> None:
 def test_paths_of_a_float_product() -> None:
     usable, excluded = usable_paths(CALL)
     assert FLOATS_ONLY | {"numpy"} <= set(usable)
-    assert usable == PATHS
-    assert excluded == {}
+    assert not set(usable) & set(excluded)
+    assert {path for name in backends() for path in get_backend(name).paths()} == {*usable, *excluded}
+    for path, reason in excluded.items():
+        backend = get_backend(path)
+        assert reason == (backend.available() or backend.automatic())
+
+
+def test_a_backend_outside_the_automatic_choice_counts_when_it_is_asked_for(
+    register: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counting, "automatic", lambda self: "it is slow")
+    register(Counting())
+    own = {"counting/up", "counting/down"}
+    usable, excluded = usable_paths(CALL)
+    assert not own & set(usable)
+    assert {path: excluded[path] for path in own} == dict.fromkeys(own, "it is slow")
+    assert usable_paths(CALL, "counting") == (
+        (*usable, "counting/up", "counting/down"),
+        {path: reason for path, reason in excluded.items() if path not in own},
+    )
+    assert np.all(tensorops.matmul(np.eye(2), np.eye(2), backend="counting") == 1)
+    assert np.array_equal(tensorops.matmul(np.eye(2), np.eye(2)), np.eye(2))
 
 
 def test_what_a_backend_cannot_compute_is_excluded_with_a_reason() -> None:
     usable, excluded = usable_paths(Call("matmul", "complex64", ((2, 2), (2, 2))))
     assert "numpy" in usable
-    assert FLOATS_ONLY <= set(excluded) == set(PATHS) - set(usable)
+    assert FLOATS_ONLY <= set(excluded)
     assert {excluded[path] for path in FLOATS_ONLY} == {"dtype complex64 is not float32 or float64"}
-    assert usable_paths(Call("exp", "float32", ((2,),))) == ((), dict.fromkeys(PATHS, "it has no exp"))
+    usable, excluded = usable_paths(Call("exq", "float32", ((2,),)))
+    assert usable == ()
+    assert {excluded[path] for path in FLOATS_ONLY | {"numpy"}} == {"it has no exq"}
 
 
 def test_a_registered_backend_computes(register: Any) -> None:
     backend = Counting()
+    before, _ = usable_paths(CALL)
     register(backend)
     assert backends()["counting"] is None
-    assert usable_paths(CALL)[0] == (*PATHS, "counting/up", "counting/down")
+    assert usable_paths(CALL)[0] == (*before, "counting/up", "counting/down")
     out = np.empty((2, 4), dtype=np.float32)
     operands = [np.ones((2, 3), dtype=np.float32), np.ones((3, 4), dtype=np.float32)]
     assert run_path("counting/down", "matmul", operands, out, threads=2) is out
@@ -106,24 +126,25 @@ def test_a_registered_backend_computes(register: Any) -> None:
 
 
 def test_an_unavailable_backend_is_listed_with_its_reason(register: Any) -> None:
+    usable, excluded = usable_paths(CALL)
     register(Counting("no such hardware"))
     assert backends()["counting"] == "no such hardware"
-    usable, excluded = usable_paths(CALL)
-    assert usable == PATHS
-    assert excluded == {"counting/up": "no such hardware", "counting/down": "no such hardware"}
+    reasons = {"counting/up": "no such hardware", "counting/down": "no such hardware"}
+    assert usable_paths(CALL) == (usable, {**excluded, **reasons})
 
 
-@pytest.mark.parametrize("method", ["available", "supports"])
+@pytest.mark.parametrize("method", ["available", "supports", "automatic"])
 def test_a_backend_that_fails_to_answer_is_excluded(
     method: str, register: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("driver lost")
 
+    before, _ = usable_paths(CALL)
     monkeypatch.setattr(Counting, method, fail)
     register(Counting())
     usable, excluded = usable_paths(CALL)
-    assert usable == PATHS
+    assert usable == before
     assert excluded["counting/up"] == f"{method}() failed: RuntimeError: driver lost"
 
 
@@ -230,11 +251,12 @@ def test_an_entry_point_adds_a_backend(item: Any, rediscover: Any) -> None:
     ],
 )
 def test_a_broken_entry_point_is_a_reason_and_no_error(item: Any, reason: str, rediscover: Any) -> None:
+    before, _ = usable_paths(CALL)
     rediscover(Point("extra", item), Point("counting", Counting))
     assert reason in str(backends()["extra"])
     assert backends()["numpy"] is None
     usable, excluded = usable_paths(CALL)
-    assert usable == (*PATHS, "counting/up", "counting/down")
+    assert usable == (*before, "counting/up", "counting/down")
     assert reason in excluded["extra"]
     with pytest.raises(ValueError, match="'extra' cannot be used: it could not be loaded"):
         get_backend("extra")

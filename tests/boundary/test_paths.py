@@ -19,7 +19,8 @@ from tests.boundary.contract import Array, value_difference
 from tests.kernels.operands import small_blocks
 
 NAMES = [name for name, reason in tensorops.backends().items() if reason is None]
-BY_OBJECT = [name for name in NAMES if name not in ("blocked", "numpy")]
+AUTOMATIC = [name for name in NAMES if get_backend(name).automatic() is None]
+BY_OBJECT = [name for name in AUTOMATIC if name not in ("blocked", "numpy")]
 SHAPES = ((64, 96), (96, 128))
 
 
@@ -59,7 +60,7 @@ def broken() -> Iterator[None]:
 
 def prefer(path: str, shapes: Sequence[tuple[int, ...]], dtype: str = "float32") -> None:
     """Store a profile in which one path is the fastest for a size class, and use it."""
-    others = [name for backend in NAMES for name in get_backend(backend).paths() if name != path]
+    others = [name for backend in AUTOMATIC for name in get_backend(backend).paths() if name != path]
     results = {name: PathResult(1.0, 0.9, 1.1, n=12) for name in others}
     results[path] = PathResult(1e-6, 0.9e-6, 1.1e-6, n=12)
     entry = Entry(

@@ -206,7 +206,8 @@ def test_one_call_may_ask_for_a_backend() -> None:
     assert choice.reason.startswith("backend='blocked' asks for backend 'blocked'; ")
     excluded = {item.path: item.excluded_reason for item in choice.candidates if item.excluded_reason}
     assert {"naive", "numpy", "python"} <= set(excluded)
-    assert set(excluded.values()) == {"not of backend 'blocked', which backend='blocked' asks for"}
+    reasons = {excluded[path] for path in ("naive", "numpy", "python")}
+    assert reasons == {"not of backend 'blocked', which backend='blocked' asks for"}
 
 
 def test_the_profile_decides_between_the_variants_of_a_backend() -> None:

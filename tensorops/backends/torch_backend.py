@@ -1,0 +1,242 @@
+"""PyTorch: its CPU kernels on the caller's memory, and its CUDA kernels on copies.
+
+PyTorch is imported by the first call that asks for it by name, never to answer a question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend
+from tensorops.runtime import openmp
+
+NOT_IMPORTED = "torch is not imported in this process: import it, or ask for backend={name!r}"
+
+# What PyTorch keeps for the whole process is changed by one call at a time.
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Forget a lock that another thread of the parent may have held during a fork."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _matmul(torch: Any, out: Any, a: Any, b: Any) -> None:
+    torch.matmul(a, b, out=out)
+
+
+FUNCTIONS: Mapping[str, Callable[..., None]] = MappingProxyType({"matmul": _matmul})
+"""By operation: ``function(torch, out, *operands, **params)``, on tensors of one device."""
+
+
+class TorchBackend(ComputeBackend):
+    """PyTorch on the CPU. Operands and result are tensors on the memory of the arrays.
+
+    Only what PyTorch cannot describe is copied: negative strides.
+
+    Examples
+    --------
+    >>> TorchBackend().paths()
+    ('torch',)
+    """
+
+    name = "torch"
+    device: ClassVar[str] = "cpu"
+
+    def available(self) -> str | None:
+        """Return why PyTorch cannot be used, without importing it: see `ComputeBackend`."""
+        return None if _installed() else "torch is not installed: python -m pip install torch"
+
+    def automatic(self) -> str | None:
+        """Return why no call is given to PyTorch unless its caller asks for it: see `ComputeBackend`."""
+        return None if _imported() else NOT_IMPORTED.format(name=self.name)
+
+    def supports(self, call: Call) -> str | None:
+        """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
+        if call.op not in FUNCTIONS:
+            return f"it has no {call.op}"
+        if call.dtype not in FLOAT_DTYPES:
+            return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
+        return None
+
+    def run(
+        self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
+    ) -> Array:
+        """Compute `op` into `out`, with as many threads as asked for: see `ComputeBackend`."""
+        function = FUNCTIONS.get(op)
+        if function is None:
+            raise ValueError(f"backend {self.name!r} has no {op}")
+        torch = importlib.import_module("torch")
+        threads = params.pop("threads", 0) or openmp.get_num_threads()
+        direct = _fits(out)
+        result = out if direct else np.empty(out.shape, out.dtype)
+        with _settings(torch, threads):
+            self.compute(torch, function, [_tensor(torch, x) for x in arrays], _tensor(torch, result), params)
+        if not direct:
+            out[...] = result
+        return out
+
+    def compute(
+        self,
+        torch: Any,
+        function: Callable[..., None],
+        operands: Sequence[Any],
+        out: Any,
+        params: Mapping[str, Any],
+    ) -> None:
+        """Call one of `FUNCTIONS` on tensors of this backend's device.
+
+        Parameters
+        ----------
+        torch : module
+            PyTorch.
+        function : callable
+            One of `FUNCTIONS`.
+        operands : sequence of Tensor
+            In the main memory.
+        out : Tensor
+            In the main memory.
+        params : mapping
+            The operation's parameters.
+        """
+        function(torch, out, *operands, **params)
+
+
+class TorchCudaBackend(TorchBackend):
+    """PyTorch on the current CUDA device. Operands are copied to it, the result is copied back.
+
+    Examples
+    --------
+    >>> TorchCudaBackend().paths()
+    ('torch_cuda',)
+    """
+
+    name = "torch_cuda"
+    device = "cuda"
+
+    def available(self) -> str | None:
+        """Return why there is no CUDA device to compute on: see `ComputeBackend`.
+
+        PyTorch is asked where it is imported; before that, whether it was built for CUDA decides.
+        """
+        reason = super().available()
+        if reason is None and not _built_for_cuda():
+            reason = "this torch is built without CUDA"
+        if reason is None and _imported() and not sys.modules["torch"].cuda.is_available():
+            reason = "torch finds no CUDA device"
+        return reason
+
+    def compute(
+        self,
+        torch: Any,
+        function: Callable[..., None],
+        operands: Sequence[Any],
+        out: Any,
+        params: Mapping[str, Any],
+    ) -> None:
+        """Call one of `FUNCTIONS` on copies of the operands: see `TorchBackend.compute`."""
+        reason = self.available()
+        if reason is not None:
+            raise RuntimeError(f"backend {self.name!r}: {reason}")
+        result = torch.empty(out.shape, dtype=out.dtype, device=self.device)
+        function(torch, result, *(x.to(self.device) for x in operands), **params)
+        out.copy_(result)
+
+
+def _imported() -> bool:
+    """Tell whether the process has imported PyTorch to its end."""
+    return hasattr(sys.modules.get("torch"), "__version__")
+
+
+def _installed() -> bool:
+    return _imported() or _origin() is not None
+
+
+@functools.cache
+def _origin() -> str | None:
+    """Return the file that importing PyTorch would run."""
+    try:
+        spec = importlib.util.find_spec("torch")
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None else spec.origin
+
+
+@functools.cache
+def _built_for_cuda() -> bool:
+    """Tell whether the installed PyTorch has CUDA kernels, from the file that says so."""
+    if _imported():
+        return sys.modules["torch"].version.cuda is not None
+    origin = _origin()
+    if origin is None:
+        return False
+    try:
+        lines = Path(origin).with_name("version.py").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return True
+    return not any(line.startswith("cuda") and line.rstrip().endswith("None") for line in lines)
+
+
+def _fits(array: Array) -> bool:
+    """Tell whether PyTorch can describe these strides."""
+    return all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides)
+
+
+class _Shared:
+    """The memory of a read-only array, without the mark that PyTorch does not know: operands are read."""
+
+    def __init__(self, array: Array) -> None:
+        description = array.__array_interface__
+        self.array = array
+        self.__array_interface__ = {**description, "data": (description["data"][0], False)}
+
+
+def _tensor(torch: Any, array: Array) -> Any:
+    """Return a tensor on the memory of an array, or on that of a copy if it must be."""
+    if not _fits(array):
+        array = np.array(array, order="C")
+    if not array.flags.writeable:
+        array = np.asarray(_Shared(array))
+    return torch.from_numpy(array)
+
+
+@contextlib.contextmanager
+def _settings(torch: Any, threads: int) -> Iterator[None]:
+    """Set PyTorch's number of threads and full precision of products; put back what was there."""
+    products = [
+        library.matmul
+        for library in (torch.backends.mkldnn, torch.backends.cuda)
+        if library.matmul.fp32_precision not in ("none", "ieee")
+    ]
+    if torch.get_num_threads() == threads and not products:
+        yield
+        return
+    with _lock:
+        before = torch.get_num_threads()
+        precisions = [product.fp32_precision for product in products]
+        try:
+            torch.set_num_threads(threads)
+            for product in products:
+                product.fp32_precision = "ieee"
+            yield
+        finally:
+            torch.set_num_threads(before)
+            for product, precision in zip(products, precisions, strict=True):
+                product.fp32_precision = precision
