@@ -126,6 +126,8 @@ class OpSpec:
         Public name, as in ``tensorops.<name>``.
     signature : str
         Parameters of the public function.
+    cost_class : str
+        Operations of one class take their time alike, and share the dispatcher's cost model.
     flops : callable
         ``flops(shapes) -> int``: floating-point operations on operands of these shapes.
     bytes : callable
@@ -151,6 +153,7 @@ class OpSpec:
 
     name: str
     signature: str
+    cost_class: str
     flops: Callable[[Sequence[Shape]], int]
     bytes: Callable[[Sequence[Shape], int], int]
     reference: Callable[..., NDArray[np.float64]]
@@ -182,6 +185,7 @@ OPERATIONS: dict[str, OpSpec] = {
         OpSpec(
             name="matmul",
             signature="(a, b, /, out=None, *, backend=None)",
+            cost_class="product",
             flops=_matmul_flops,
             bytes=_matmul_bytes,
             reference=reference.matmul,

@@ -7,7 +7,7 @@ import numpy
 from tensorops.dispatch.selection import active_backend
 
 from tensorops.dispatch cimport table
-from tensorops.dispatch.table cimport PATH_NUMPY, PATH_PACKED, PATH_SMALL
+from tensorops.dispatch.table cimport PATH_NUMPY, PATH_PACKED, PATH_SMALL, Decision
 from tensorops.kernels.gemm cimport family as kernel_family
 from tensorops.kernels.gemm.batched cimport MAX_BATCH_DIMS, Stack, count_of, fold, multiply_stack
 from tensorops.kernels.gemm.family cimport Family, family_of, prepare
@@ -20,6 +20,7 @@ from tensorops.runtime.openmp cimport thread_limit
 np.import_array()
 
 cdef object numpy_matmul = numpy.matmul
+cdef int MATMUL = table.operation_number("matmul")
 
 cdef enum:
     # Multiply-adds below which giving up the interpreter lock costs more than it lets others gain.
@@ -156,7 +157,8 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     cdef np.npy_intp dims[2]
     cdef np.ndarray c
     cdef const Family *family
-    cdef int path, status, threads
+    cdef Decision decision
+    cdef int status
     if np.PyArray_NDIM(a) != 2 or np.PyArray_NDIM(b) != 2:
         return None
     if (dtype != np.NPY_FLOAT and dtype != np.NPY_DOUBLE) or not usable(a, dtype) or not usable(b, dtype):
@@ -190,20 +192,20 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     matrix_of(b, &product.b, &product.rs_b, &product.cs_b)
     matrix_of(c, <const char **> &product.c, &product.rs_c, &product.cs_c)
     product.accumulate = False
-    threads = thread_limit()
-    path = table.look_up(
-        np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
-        3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b), threads,
+    table.look_up(
+        MATMUL, np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
+        3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b),
+        thread_limit(), &decision,
     )
-    if path == PATH_NUMPY:
+    if decision.path == PATH_NUMPY:
         return numpy_matmul(a, b, c)
-    if path > PATH_PACKED:
+    if decision.path > PATH_PACKED:
         return None
     family = family_of(np.PyArray_ITEMSIZE(a))
-    if path == PATH_SMALL:
+    if decision.path == PATH_SMALL:
         make_plan(family, &product, PACK_NEVER, 1, &plan)
     else:
-        make_plan(family, &product, PACK_AUTO, threads, &plan)
+        make_plan(family, &product, PACK_AUTO, decision.threads, &plan)
     if <double> product.m * product.n * product.k < RELEASE_WORK:
         status = run_plan(&plan)
     else:
@@ -269,7 +271,8 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
     cdef Product product
     cdef Stack stack
     cdef np.npy_intp shape[MAX_BATCH_DIMS + 2]
-    cdef int d, at_a, at_b, dims, path, status, threads
+    cdef int d, at_a, at_b, dims, status
+    cdef Decision decision
     cdef Py_ssize_t size_a, size_b, columns
     cdef np.ndarray c
     cdef const Family *family
@@ -350,26 +353,26 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
         stack.c[d] = c.strides[d] // size
     product.accumulate = False
     fold(&product, &stack)
-    threads = thread_limit()
-    path = PATH_SMALL
+    decision.path = PATH_SMALL
     if backend is None and calls.detours & DETOUR_BACKEND:
         backend = active_backend()
     if c.size and backend is None:
-        path = table.look_up(
-            <int> size, product.m, product.k, product.n, count_of(&stack),
-            3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b), threads,
+        table.look_up(
+            MATMUL, <int> size, product.m, product.k, product.n, count_of(&stack),
+            3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b),
+            thread_limit(), &decision,
         )
-    if backend is None and path == PATH_NUMPY:
+    if backend is None and decision.path == PATH_NUMPY:
         numpy_matmul(a, b, c)
-    elif backend is not None or path > PATH_PACKED:
-        by_backend(a, b, c, row, column, backend, path)
+    elif backend is not None or decision.path > PATH_PACKED:
+        by_backend(a, b, c, row, column, backend, decision.path)
     else:
         family = family_of(<int> size)
         with nogil:
-            if path == PATH_SMALL:
+            if decision.path == PATH_SMALL:
                 status = multiply_stack(family, &product, &stack, PACK_NEVER, 1)
             else:
-                status = multiply_stack(family, &product, &stack, PACK_AUTO, threads)
+                status = multiply_stack(family, &product, &stack, PACK_AUTO, decision.threads)
         if status:
             no_memory(a, b)
     if out is None:

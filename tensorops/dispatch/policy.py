@@ -1,28 +1,32 @@
-"""Which path to take for a call, and why: a pure function of the call, the profile and the paths.
+"""Which path to take for a call, on how many threads, and why: a pure function.
 
-The nearest measured call decides, if it is near enough and compared the paths in question; else
-the shipped thresholds do. A profile moves the choice only by what was measured on this machine.
+It knows the call, the profile and the paths that can compute the call. Where a measured call is near
+enough and compared the paths in question, the cost model fitted to the profile predicts each path's
+time and the fastest is taken; else the shipped thresholds decide. A profile moves the choice only by
+what was measured on this machine.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tensorops.backends.base import Call
-from tensorops.dispatch.records import Entry, PathResult, Profile, preferred
-from tensorops.operations import OPERATIONS, product_dims
+from tensorops.dispatch.cost_model import Models, Prediction, distance, sizes_of
+from tensorops.dispatch.records import Entry, Profile
+from tensorops.operations import OPERATIONS
 
-# Distances are in doublings of one dimension. Two doublings (a factor of four) is as far as the
-# order of two paths can be trusted to hold: between two powers of four lies a cache level.
+# Distances are in doublings of one dimension. With few samples, two doublings (a factor of four) is as
+# far as the order of two paths can be trusted to hold: between two powers of four lies a cache level.
 MAX_DISTANCE = 2.0
+# With at least so many samples the fitted model holds them together, and carries further.
+MODEL_SAMPLES = 12
+MODEL_DISTANCE = 6.0
 
-# What another dtype, another memory order or twice the threads weighs against a doubling of a
-# dimension. Another dtype halves the vectors and the footprint; another order changes the packing.
-DTYPE_DISTANCE = 1.0
-LAYOUT_DISTANCE = 0.5
-THREADS_DISTANCE = 1.0
+# Paths of other backends than this take as many threads as they are given: the dispatcher lowers the
+# number for its own kernels alone.
+OWN_BACKEND = "blocked"
 
 # Shipped threshold, in multiply-adds of the whole call. Below it packing, threads and giving up the
 # interpreter lock cost more than they bring: up to about 32x32x32, whose size class is decided at
@@ -44,13 +48,21 @@ class Candidate:
     path : str
         Backend, or backend and variant.
     predicted_seconds : float or None
-        The measured time, scaled by the flops of the two calls; None without a measurement.
+        The time expected of the call asked about; None without a measurement.
     low, high : float or None
-        The interval, scaled likewise.
+        The interval of that.
+    threads : int or None
+        Threads with which the path is expected to be fastest.
     measured_shape : tuple of tuple of int, or None
-        Operand shapes of the measured call.
+        Operand shapes of the nearest measured call.
     distance : float or None
         How far the measured call is, in doublings.
+    measured_seconds, measured_low, measured_high : float or None
+        What was measured there.
+    allocations, bytes : int or None
+        NumPy buffers that one call allocated there.
+    hotspot : str or None
+        The costliest source line there.
     excluded_reason : str or None
         Why the path cannot be taken; None if it can.
 
@@ -64,8 +76,15 @@ class Candidate:
     predicted_seconds: float | None = None
     low: float | None = None
     high: float | None = None
+    threads: int | None = None
     measured_shape: tuple[tuple[int, ...], ...] | None = None
     distance: float | None = None
+    measured_seconds: float | None = None
+    measured_low: float | None = None
+    measured_high: float | None = None
+    allocations: int | None = None
+    bytes: int | None = None
+    hotspot: str | None = None
     excluded_reason: str | None = None
 
 
@@ -82,7 +101,9 @@ class Choice:
     candidates : tuple of Candidate
         Every path that was considered, the chosen one first, the excluded ones last.
     entry : Entry or None
-        The measured call that decided, if one did.
+        The nearest measured call, if measurements decided.
+    threads : int
+        Threads to use, at most those of the call.
 
     Examples
     --------
@@ -94,6 +115,7 @@ class Choice:
     reason: str
     candidates: tuple[Candidate, ...]
     entry: Entry | None = None
+    threads: int = 1
 
 
 def choose(
@@ -118,7 +140,7 @@ def choose(
     Returns
     -------
     Choice
-        One of `paths`, and the reason.
+        One of `paths`, the number of threads, and the reason.
 
     Raises
     ------
@@ -136,24 +158,27 @@ def choose(
         raise ValueError(f"no path can compute {call}: {dict(excluded or {})}")
     order = _shipped_order(call, usable)
     near = nearest(call, profile, usable)
-    if near is None:
-        path, entry, distance = order[0], None, math.inf
+    expected: dict[str, tuple[Prediction, int]] = {}
+    entry = None
+    if near is None or profile is None:
+        path, threads = order[0], call.threads
         reason = _shipped_reason(call, profile, path, len(usable))
     else:
-        entry, distance = near
-        measured = {name: result for name, result in entry.paths.items() if name in usable}
-        path = preferred(measured)
-        reason = _measured_reason(call, entry, distance, measured, path)
-    candidates = [_candidate(call, name, entry, distance) for name in order]
+        entry, away = near
+        expected = _expectations(call, profile, entry, usable)
+        path = _preferred(_contenders(entry, expected), expected)
+        threads = expected[path][1]
+        reason = _measured_reason(call, away, expected, path)
+    candidates = [_candidate(name, expected.get(name)) for name in order]
     # Stable: what was not measured keeps the shipped order behind what was.
     candidates.sort(key=lambda item: (item.path != path, item.predicted_seconds or math.inf))
     reasons = {name: why for name, why in (excluded or {}).items() if name not in usable}
     candidates += [Candidate(name, excluded_reason=why) for name, why in reasons.items()]
-    return Choice(path, reason, tuple(candidates), entry)
+    return Choice(path, reason, tuple(candidates), entry, threads)
 
 
 def nearest(call: Call, profile: Profile | None, paths: Sequence[str]) -> tuple[Entry, float] | None:
-    """Return the measured call that may decide for `call`.
+    """Return the measured call whose comparison of paths may decide for `call`.
 
     Parameters
     ----------
@@ -168,67 +193,84 @@ def nearest(call: Call, profile: Profile | None, paths: Sequence[str]) -> tuple[
     -------
     tuple of Entry and float, or None
         The nearest decisive entry and its distance in doublings; None if there is none within
-        `MAX_DISTANCE`. Of two equally near entries the one written later counts.
+        `MAX_DISTANCE`, or within `MODEL_DISTANCE` where there are `MODEL_SAMPLES` of them. Of two
+        equally near entries the one written later counts.
 
     Examples
     --------
     >>> nearest(Call("matmul", "float32", ((8, 8), (8, 8))), None, ["numpy"]) is None
     True
     """
-    best: tuple[Entry, float] | None = None
     default = _shipped_order(call, tuple(paths))[0]
+    best: tuple[Entry, float] | None = None
+    samples = 0
     for entry in profile.entries if profile is not None else ():
         if not _decisive(entry, paths, default):
             continue
         away = distance(call, entry)
-        if away <= (MAX_DISTANCE if best is None else best[1]):
+        samples += away < math.inf
+        if away <= (MODEL_DISTANCE if best is None else best[1]):
             best = (entry, away)
+    if best is not None and best[1] > MAX_DISTANCE and samples < MODEL_SAMPLES:
+        return None
     return best
 
 
-def distance(call: Call, entry: Entry) -> float:
-    """Return how far a measured call is from `call`.
+# The models of the profile that was asked about last: fitting them takes longer than a choice.
+_models: list[Models] = []
 
-    Parameters
-    ----------
-    call : Call
-        The call.
-    entry : Entry
-        The measured one.
 
-    Returns
-    -------
-    float
-        In doublings; infinite if the two are not comparable.
+def _models_of(profile: Profile) -> Models:
+    if not _models or _models[0].profile is not profile:
+        _models[:] = [Models(profile)]
+    return _models[0]
 
-    Examples
-    --------
-    >>> entry = Entry("matmul", "float32", ((8, 8), (8, 8)))
-    >>> distance(Call("matmul", "float32", ((8, 8), (8, 16))), entry)
-    1.0
+
+def _expectations(
+    call: Call, profile: Profile, entry: Entry, paths: Iterable[str]
+) -> dict[str, tuple[Prediction, int]]:
+    """Predict the time of each path that was measured, at its best number of threads."""
+    models = _models_of(profile)
+    spec = OPERATIONS[call.op]
+    measured = {item.threads for item in profile.entries if distance(call, item) < math.inf}
+    # Where the number of threads asked for was never measured, the nearest entry's stands for it.
+    own = [count for count in measured if count < call.threads] if call.threads in measured else []
+    found = {}
+    for path in paths:
+        counts = [call.threads if call.threads in measured else entry.threads]
+        if path.partition("/")[0] == OWN_BACKEND:
+            counts += own
+        best: tuple[Prediction, int] | None = None
+        for count in counts:
+            model = models.model(spec.cost_class, path, count)
+            at = replace(call, threads=count) if count in own else call
+            prediction = model.predict(at) if model is not None else None
+            if prediction is not None and (best is None or prediction.seconds < best[0].seconds):
+                best = (prediction, count if count in own else call.threads)
+        if best is not None:
+            found[path] = best
+    return found
+
+
+def _contenders(entry: Entry, expected: Mapping[str, tuple[Prediction, int]]) -> list[str]:
+    """Return the paths among which the choice is: those compared in the nearest entry.
+
+    The plain loops are among them only where they were fastest there, within noise.
     """
-    if (call.op, call.params, call.in_place) != (entry.op, entry.params, entry.in_place):
-        return math.inf
-    ours, theirs = _sizes(call.op, call.shapes), _sizes(entry.op, entry.shapes)
-    if ours is None or theirs is None or len(ours) != len(theirs) or 0 in ours or 0 in theirs:
-        return math.inf
-    return math.hypot(
-        *(math.log2(a) - math.log2(b) for a, b in zip(ours, theirs, strict=True)),
-        DTYPE_DISTANCE * (call.dtype != entry.dtype),
-        LAYOUT_DISTANCE * (call.layout != entry.layout),
-        THREADS_DISTANCE * (math.log2(max(1, call.threads)) - math.log2(max(1, entry.threads))),
-    )
+    there = {path: entry.paths[path] for path in expected if path in entry.paths}
+    fastest = min(there.values(), key=lambda result: (result.seconds, result.high))
+    return [path for path in there if path not in LAST_RESORT or there[path].overlaps(fastest)]
 
 
-def _sizes(op: str, shapes: Sequence[Sequence[int]]) -> tuple[int, ...] | None:
-    """Return the numbers on which the time of a call depends, or None if the shapes make no call."""
-    if op != "matmul":
-        return tuple(math.prod(shape) for shape in shapes)
-    try:
-        dims = product_dims(shapes)
-    except ValueError:
-        return None
-    return (dims.m, dims.k, dims.n, dims.count)
+def _preferred(paths: Sequence[str], expected: Mapping[str, tuple[Prediction, int]]) -> str:
+    """Return the path expected to be fastest, or within the samples' noise the one that allocates least."""
+    fastest = min((expected[path][0] for path in paths), key=lambda item: item.seconds)
+    close = [path for path in paths if _within_noise(expected[path][0], fastest)]
+    return min(close, key=lambda path: (expected[path][0].nearest.bytes, expected[path][0].seconds, path))
+
+
+def _within_noise(one: Prediction, other: Prediction) -> bool:
+    return abs(math.log(one.seconds / other.seconds)) <= one.noise + other.noise
 
 
 def _decisive(entry: Entry, paths: Sequence[str], default: str) -> bool:
@@ -247,7 +289,7 @@ def _shipped_order(call: Call, paths: Sequence[str]) -> list[str]:
 
 
 def _is_small(call: Call) -> bool:
-    sizes = _sizes(call.op, call.shapes)
+    sizes = sizes_of(call.op, call.shapes)
     if call.op != "matmul" or sizes is None:
         return False
     return math.prod(sizes) <= SMALL_WORK
@@ -274,19 +316,22 @@ def _shipped_reason(call: Call, profile: Profile | None, path: str, usable: int)
 
 
 def _measured_reason(
-    call: Call, entry: Entry, away: float, measured: Mapping[str, PathResult], path: str
+    call: Call, away: float, expected: Mapping[str, tuple[Prediction, int]], path: str
 ) -> str:
     where = "measured" if away == 0 else f"measured {away:.1f} doublings away"
-    chosen = measured[path]
-    rivals = {name: result for name, result in measured.items() if name != path}
+    chosen = expected[path][0]
+    rivals = {name: item[0] for name, item in expected.items() if name != path}
     rival = min(rivals, key=lambda name: rivals[name].seconds)
-    times = f"{format_seconds(chosen.seconds)} against {format_seconds(rivals[rival].seconds)} of {rival}"
-    if not chosen.overlaps(rivals[rival]):
+    other = rivals[rival]
+    times = f"{format_seconds(chosen.seconds)} against {format_seconds(other.seconds)} of {rival}"
+    if away:
+        times += " expected"
+    if not _within_noise(chosen, other):
         return f"{where}: {path} is fastest, {times}"
-    if chosen.bytes != rivals[rival].bytes:
+    if chosen.nearest.bytes != other.nearest.bytes:
         return (
             f"{where}: {path} and {rival} are equal within noise ({times}) and {path} allocates "
-            f"{chosen.bytes} bytes against {rivals[rival].bytes}"
+            f"{chosen.nearest.bytes} bytes against {other.nearest.bytes}"
         )
     return f"{where}: {path} is fastest, but within noise ({times})"
 
@@ -315,14 +360,23 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
-def _candidate(call: Call, path: str, entry: Entry | None, away: float) -> Candidate:
-    if entry is None or path not in entry.paths:
+def _candidate(path: str, expected: tuple[Prediction, int] | None) -> Candidate:
+    if expected is None:
         return Candidate(path)
-    result = entry.paths[path]
-    scale = 1.0
-    if call.op in OPERATIONS:
-        flops = OPERATIONS[call.op].flops
-        scale = flops(call.shapes) / flops(entry.shapes)
+    prediction, threads = expected
+    sample = prediction.nearest
     return Candidate(
-        path, result.seconds * scale, result.low * scale, result.high * scale, entry.shapes, away
+        path,
+        prediction.seconds,
+        prediction.low,
+        prediction.high,
+        threads,
+        prediction.entry.shapes,
+        prediction.distance,
+        sample.seconds,
+        sample.low,
+        sample.high,
+        sample.allocations,
+        sample.bytes,
+        sample.hotspot,
     )

@@ -2,8 +2,17 @@ cdef enum Path:
     PATH_UNKNOWN = -1
     PATH_SMALL = 0       # "blocked/small"
     PATH_PACKED = 1      # "blocked/packed"
-    PATH_NUMPY = 2       # "numpy"; every other path runs through its backend's Python object
+    PATH_NUMPY = 2       # "numpy"
+    PATH_BLOCKED = 3     # "blocked", of operations that have one way; others run through a Python object
+
+cdef struct Decision:
+    int path
+    int threads          # to use, at most those that were offered
+
+# An operation with the parameters that change its work: a number for the key of its size classes.
+cdef int operation_number(str op, tuple params=*) except -1
 
 cdef int look_up(
-    int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
-) except -2
+    int operation, int itemsize, Py_ssize_t s0, Py_ssize_t s1, Py_ssize_t s2, Py_ssize_t s3,
+    int layout, int threads, Decision *decision,
+) except -1

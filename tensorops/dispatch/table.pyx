@@ -1,7 +1,7 @@
-"""The dispatcher's fast path: a table from a product's size class to the path chosen for it.
+"""The dispatcher's fast path: a table from a call's size class to the path and threads chosen for it.
 
-A class takes in all products whose dimensions lie in the same half octaves. The policy is asked
-once for each class, about the shapes in its middle, so that the choice does not depend on which
+A class takes in all calls of an operation whose sizes lie in the same half octaves. The policy is
+asked once for each class, about the shapes in its middle, so that the choice does not depend on which
 member came first; every later call costs a look-up.
 """
 
@@ -20,13 +20,14 @@ cdef enum:
 
 cdef struct Slot:
     uint64_t key       # 0 where nothing is stored
-    int path
+    Decision decision
 
 cdef Slot slots[SLOTS]
 cdef bint listening = False
 
 LAYOUTS = ("C", "F", "S")
-_paths = ["blocked/small", "blocked/packed", "numpy"]
+_paths = ["blocked/small", "blocked/packed", "numpy", "blocked"]
+_operations = []
 
 
 cdef inline int class_of(Py_ssize_t size) noexcept nogil:
@@ -48,33 +49,46 @@ cdef inline Py_ssize_t middle_of(int number) noexcept nogil:
 
 
 cdef inline uint64_t key_of(
-    int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
+    int operation, int itemsize, Py_ssize_t s0, Py_ssize_t s1, Py_ssize_t s2, Py_ssize_t s3,
+    int layout, int threads,
 ) noexcept nogil:
     cdef uint64_t key = 1
-    key = key << 7 | class_of(m)
-    key = key << 7 | class_of(k)
-    key = key << 7 | class_of(n)
-    key = key << 7 | class_of(count)
+    key = key << 7 | class_of(s0)
+    key = key << 7 | class_of(s1)
+    key = key << 7 | class_of(s2)
+    key = key << 7 | class_of(s3)
     key = key << 4 | layout
+    key = key << 12 | operation
     key = key << 13 | min(threads, 8191)
     return key << 1 | (itemsize == 8)
 
 
+cdef int operation_number(str op, tuple params=()) except -1:
+    """Return the number of an operation with these parameters; to be asked once, not for each call."""
+    if (op, params) not in _operations:
+        if len(_operations) == 1 << 12:
+            raise ValueError(f"more than {1 << 12} operations and parameters: {op}, {params}")
+        _operations.append((op, params))
+    return _operations.index((op, params))
+
+
 cdef int look_up(
-    int itemsize, Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
-) except -2:
-    """Return the path of a product's class, asking the policy if it is not in the table."""
-    cdef uint64_t key = key_of(itemsize, m, k, n, count, layout, threads)
+    int operation, int itemsize, Py_ssize_t s0, Py_ssize_t s1, Py_ssize_t s2, Py_ssize_t s3,
+    int layout, int threads, Decision *decision,
+) except -1:
+    """Find the path and threads of a call's class, asking the policy if it is not in the table."""
+    cdef uint64_t key = key_of(operation, itemsize, s0, s1, s2, s3, layout, threads)
     cdef Slot *slot = &slots[(key * <uint64_t> 0x9E3779B97F4A7C15) >> (64 - SLOT_BITS)]
-    if slot.key == key:
-        return slot.path
-    return decide(slot, key, itemsize, m, k, n, count, layout, threads)
+    if slot.key != key:
+        return decide(slot, key, operation, itemsize, (s0, s1, s2, s3), layout, threads, decision)
+    decision[0] = slot.decision
+    return 0
 
 
 cdef int decide(
-    Slot *slot, uint64_t key, int itemsize,
-    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n, Py_ssize_t count, int layout, int threads,
-) except -2:
+    Slot *slot, uint64_t key, int operation, int itemsize, tuple sizes, int layout, int threads,
+    Decision *decision,
+) except -1:
     global listening
     # Late: the choice needs the whole dispatcher, the table only its answers.
     from tensorops.backends.base import Call
@@ -83,23 +97,31 @@ cdef int decide(
     if not listening:
         selection.on_change(clear)
         listening = True
-    a = (middle_of(class_of(m)), middle_of(class_of(k)))
-    b = (middle_of(class_of(k)), middle_of(class_of(n)))
-    if count > 1:
-        batch = middle_of(class_of(count))
-        a, b = (batch, *a), (batch, *b)
+    op, params = _operations[operation]
+    shapes = class_shapes(op, sizes)
     call = Call(
-        "matmul",
+        op,
         "float64" if itemsize == 8 else "float32",
-        (a, b),
+        shapes,
         LAYOUTS[layout // 3] + LAYOUTS[layout % 3],
+        params,
         threads=threads,
     )
-    path = path_code(selection.choose_path(call).path)
+    choice = selection.choose_path(call)
+    decision.path = path_code(choice.path)
+    decision.threads = max(1, min(choice.threads, threads))
     if selection.active_backend() is None:
-        slot.path = path
+        slot.decision = decision[0]
         slot.key = key
-    return path
+    return 0
+
+
+cdef tuple class_shapes(str op, tuple sizes):
+    """Return operands' shapes in the middle of a size class."""
+    m, k, n, count = [middle_of(class_of(size)) for size in sizes]
+    if count > 1:
+        return (count, m, k), (count, k, n)
+    return (m, k), (k, n)
 
 
 cdef int path_code(str path) except -2:
@@ -158,12 +180,7 @@ def representative(shapes) -> tuple[tuple[int, ...], ...]:
     if all(size == 1 for size in batch_b):
         # A stack times one matrix is one tall product.
         m, count = m * count, 1
-    a = (middle_of(class_of(m)), middle_of(class_of(k)))
-    b = (middle_of(class_of(k)), middle_of(class_of(n)))
-    if count > 1:
-        batch = middle_of(class_of(count))
-        return (batch, *a), (batch, *b)
-    return a, b
+    return class_shapes("matmul", (m, k, n, count))
 
 
 def clear() -> None:

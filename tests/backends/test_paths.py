@@ -106,7 +106,9 @@ def test_infinities_and_nan_stay_where_they_belong(path: str, dtype: str) -> Non
     a[0, 1], a[1, 2] = np.inf, np.nan
     b = np.ones((4, 5), dtype=dtype)
     out = np.zeros((3, 5), dtype=dtype)
-    run_path(path, "matmul", [a, b], out)
+    # Some BLAS kernels raise the processor's flag for it, some do not, and NumPy warns then.
+    with np.errstate(invalid="ignore"):
+        run_path(path, "matmul", [a, b], out)
     assert np.all(np.isposinf(out[0]))
     assert np.all(np.isnan(out[1]))
     assert np.all(out[2] == 4)

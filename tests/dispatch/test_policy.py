@@ -78,13 +78,16 @@ def test_the_loops_are_only_taken_when_they_were_measured_to_win(
 
 
 @given(strategies.calls, strategies.profiles, strategies.path_lists)
-def test_predictions_are_measurements_scaled_by_the_work(
+def test_predictions_come_with_what_they_rest_on(
     asked: Call, known: Profile | None, paths: list[str]
 ) -> None:
     for item in choose(asked, known, paths).candidates:
-        fields = (item.predicted_seconds, item.low, item.high, item.measured_shape, item.distance)
+        fields = (
+            *(item.predicted_seconds, item.low, item.high, item.threads, item.measured_shape, item.distance),
+            *(item.measured_seconds, item.measured_low, item.measured_high, item.allocations, item.bytes),
+        )
         if item.predicted_seconds is None:
-            assert fields == (None,) * 5
+            assert fields == (None,) * 11
         else:
             assert None not in fields
             assert item.low <= item.predicted_seconds <= item.high < math.inf
@@ -138,13 +141,13 @@ def test_a_measurement_of_this_very_call_decides() -> None:
     assert choice.candidates[0].distance == 0
 
 
-def test_the_nearest_measurement_decides_and_is_scaled() -> None:
+def test_the_nearest_measurement_decides() -> None:
     known = profile(entry(64, 64, 64, NUMPY_WINS), entry(512, 512, 512, BLOCKED_WINS))
     near_small, near_large = choose(call(80, 64, 64), known, PATHS), choose(call(512, 512, 256), known, PATHS)
     assert near_small.path == "numpy"
     assert near_large.path == "blocked/packed"
     assert near_large.candidates[0].measured_shape == ((512, 512), (512, 512))
-    assert near_large.candidates[0].predicted_seconds == pytest.approx(0.5e-4)
+    assert near_large.candidates[0].measured_seconds == pytest.approx(1e-4)
     assert near_large.candidates[0].distance == 1.0
     assert "1.0 doublings away" in near_large.reason
 
@@ -260,3 +263,33 @@ def test_the_measured_order_does_not_hide_what_was_not_measured() -> None:
 )
 def test_times_are_readable(seconds: float, text: str) -> None:
     assert policy.format_seconds(seconds) == text
+
+
+def test_fewer_threads_are_taken_where_they_were_faster() -> None:
+    slow_team = {"blocked/packed": around(3e-6), "numpy": around(4e-6)}
+    alone = {"blocked/packed": around(1e-6), "numpy": around(1.5e-6)}
+    known = profile(entry(40, 40, 40, slow_team, threads=2), entry(40, 40, 40, alone))
+    choice = choose(call(40, 40, 40, threads=2), known, PATHS)
+    assert (choice.path, choice.threads) == ("blocked/packed", 1)
+    assert choose(call(40, 40, 40), known, PATHS).threads == 1
+
+
+def test_another_backend_takes_all_threads() -> None:
+    slow_team = {"blocked/packed": around(3e-6), "numpy": around(2e-6)}
+    alone = {"blocked/packed": around(2.5e-6), "numpy": around(1e-6)}
+    known = profile(entry(40, 40, 40, slow_team, threads=2), entry(40, 40, 40, alone))
+    choice = choose(call(40, 40, 40, threads=2), known, PATHS)
+    assert (choice.path, choice.threads) == ("numpy", 2)
+
+
+def test_threads_that_were_not_measured_are_taken_as_asked_for() -> None:
+    known = profile(entry(40, 40, 40, BLOCKED_WINS))
+    assert choose(call(40, 40, 40, threads=8), known, PATHS).threads == 8
+    assert choose(call(40, 40, 40, threads=8), None, PATHS).threads == 8
+
+
+def test_many_samples_carry_further_than_few() -> None:
+    many = [entry(2**i, 2**j, 64, NUMPY_WINS) for i in range(4, 8) for j in range(4, 8)]
+    far = call(2048, 64, 64)
+    assert choose(far, profile(*many), PATHS).path == "numpy"
+    assert choose(far, profile(*many[:4]), PATHS).path == "blocked/packed"

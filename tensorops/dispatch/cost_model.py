@@ -1,0 +1,338 @@
+"""What a call will take on each path: a small model fitted to the profile's samples.
+
+A time is the sum of a call's overhead, its work and its traffic, each with a factor that is fitted to
+all samples of one path and number of threads: non-negative least squares of the relative error. What
+the samples near a call deviate from that, the call is taken to deviate likewise: their logarithmic
+residuals, weighted by distance, correct the prediction, and at a measured call it is the measurement.
+Pure: nothing here reads a file, the clock or the environment.
+
+Reference: Shepard, "A two-dimensional interpolation function for irregularly-spaced data", ACM
+National Conference, 1968 (the weights).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorops.backends.base import Call
+from tensorops.dispatch.records import Entry, PathResult, Profile
+from tensorops.operations import OPERATIONS, product_dims
+
+Floats = NDArray[np.float64]
+
+# Distances are in doublings of one dimension. What another dtype, another memory order, another
+# operation of the same cost class or twice the threads weighs against one: another dtype halves the
+# vectors and the footprint; another order changes the packing.
+DTYPE_DISTANCE = 1.0
+LAYOUT_DISTANCE = 0.5
+OPERATION_DISTANCE = 1.0
+THREADS_DISTANCE = 1.0
+
+# Beyond this the fitted model counts for more than the residuals of samples.
+REACH = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one path is expected to take.
+
+    Attributes
+    ----------
+    seconds : float
+        Expected time of one call.
+    low, high : float
+        Interval: the noise of the samples that count most, and what the model itself misses between
+        samples.
+    noise : float
+        The samples' part of it alone, as the logarithm of a ratio.
+    nearest : PathResult
+        The nearest sample.
+    entry : Entry
+        The measured call of that sample.
+    distance : float
+        How far that is, in doublings.
+
+    Examples
+    --------
+    >>> result = PathResult(1.0, 0.9, 1.1)
+    >>> entry = Entry("matmul", "float32", ((8, 8), (8, 8)), paths={"numpy": result})
+    >>> Prediction(2.0, 1.8, 2.2, 0.1, result, entry, 1.0).seconds
+    2.0
+    """
+
+    seconds: float
+    low: float
+    high: float
+    noise: float
+    nearest: PathResult
+    entry: Entry
+    distance: float
+
+
+def sizes_of(op: str, shapes: Sequence[Sequence[int]]) -> tuple[int, ...] | None:
+    """Return the sizes on which the time of a call depends.
+
+    Parameters
+    ----------
+    op : str
+        Name of the operation.
+    shapes : sequence of sequence of int
+        Shapes of the operands.
+
+    Returns
+    -------
+    tuple of int or None
+        For a product m, k, n and the number of matrices; None if the shapes make no call.
+
+    Examples
+    --------
+    >>> sizes_of("matmul", ((5, 64, 784), (784, 128)))
+    (64, 784, 128, 5)
+    """
+    if op != "matmul":
+        return tuple(math.prod(shape) for shape in shapes)
+    try:
+        dims = product_dims(shapes)
+    except ValueError:
+        return None
+    return (dims.m, dims.k, dims.n, dims.count)
+
+
+def distance(call: Call, entry: Entry) -> float:
+    """Return how far a measured call is from `call`.
+
+    Parameters
+    ----------
+    call : Call
+        The call.
+    entry : Entry
+        The measured one.
+
+    Returns
+    -------
+    float
+        In doublings; infinite if the two are not comparable.
+
+    Examples
+    --------
+    >>> entry = Entry("matmul", "float32", ((8, 8), (8, 8)))
+    >>> distance(Call("matmul", "float32", ((8, 8), (8, 16))), entry)
+    1.0
+    """
+    if not _comparable(call, entry):
+        return math.inf
+    ours, theirs = _position(call.op, call.shapes), _position(entry.op, entry.shapes)
+    if ours is None or theirs is None or len(ours) != len(theirs):
+        return math.inf
+    return math.hypot(
+        *(a - b for a, b in zip(ours, theirs, strict=True)),
+        OPERATION_DISTANCE * (call.op != entry.op),
+        DTYPE_DISTANCE * (call.dtype != entry.dtype),
+        LAYOUT_DISTANCE * (call.layout != entry.layout),
+        THREADS_DISTANCE * (math.log2(max(1, call.threads)) - math.log2(max(1, entry.threads))),
+    )
+
+
+def _comparable(call: Call, entry: Entry) -> bool:
+    if call.op == entry.op:
+        return call.params == entry.params and call.in_place == entry.in_place
+    ours, theirs = OPERATIONS.get(call.op), OPERATIONS.get(entry.op)
+    return ours is not None and theirs is not None and ours.cost_class == theirs.cost_class
+
+
+@functools.lru_cache(maxsize=4096)
+def _position(op: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[float, ...] | None:
+    """Return the sizes of a call in doublings, or None if it has no element or is none."""
+    sizes = sizes_of(op, shapes)
+    if sizes is None or 0 in sizes:
+        return None
+    return tuple(math.log2(size) for size in sizes)
+
+
+def _features(op: str, shapes: Sequence[Sequence[int]], dtype: str) -> tuple[float, float, float]:
+    """Return what the time is made of: one call, its work in bytes of operands, and its traffic."""
+    spec, itemsize = OPERATIONS[op], np.dtype(dtype).itemsize
+    return 1.0, float(spec.flops(shapes)) * itemsize, float(spec.bytes(shapes, itemsize))
+
+
+class CostModel:
+    """The samples of one path and number of threads, and the model fitted to them.
+
+    Parameters
+    ----------
+    path : str
+        The path.
+    entries : sequence of Entry
+        Measured calls of one cost class that have a result of `path`; at least one.
+
+    Examples
+    --------
+    >>> entry = Entry("matmul", "float32", ((8, 8), (8, 8)), paths={"numpy": PathResult(1.0, 0.9, 1.1)})
+    >>> model = CostModel("numpy", [entry])
+    >>> round(model.predict(Call("matmul", "float32", ((8, 8), (8, 8)))).seconds, 6)
+    1.0
+    """
+
+    def __init__(self, path: str, entries: Sequence[Entry]) -> None:
+        self.entries = tuple(entries)
+        self.results = tuple(entry.paths[path] for entry in entries)
+        seconds = np.array([result.seconds for result in self.results])
+        features = np.array([_features(entry.op, entry.shapes, entry.dtype) for entry in entries])
+        self.factors = fit(features, seconds)
+        self.residuals = np.log(seconds / (features @ self.factors))
+        self.spread = self._spread()
+
+    def predict(self, call: Call) -> Prediction | None:
+        """Return what `call` is expected to take.
+
+        Parameters
+        ----------
+        call : Call
+            The call. Its number of threads may differ from the samples'.
+
+        Returns
+        -------
+        Prediction or None
+            None if no sample is comparable.
+        """
+        distances = np.array([distance(call, entry) for entry in self.entries])
+        known = np.isfinite(distances)
+        if not known.any():
+            return None
+        index = int(np.argmin(distances))
+        weights = _weights(distances[known])
+        pulled = float(weights @ self.residuals[known] / (weights.sum() + _weights(np.array([REACH]))[0]))
+        if distances[index] == 0:
+            pulled = float(self.residuals[index])
+        base = float(np.dot(_features(call.op, call.shapes, call.dtype), self.factors))
+        seconds = base * math.exp(pulled)
+        sample = self.results[index]
+        missed = math.exp(self.spread * min(1.0, float(distances[index])))
+        return Prediction(
+            seconds,
+            seconds * (sample.low / sample.seconds) / missed,
+            seconds * (sample.high / sample.seconds) * missed,
+            max(math.log(sample.seconds / sample.low), math.log(sample.high / sample.seconds)),
+            sample,
+            self.entries[index],
+            float(distances[index]),
+        )
+
+    def _spread(self) -> float:
+        """Return how far off the prediction of each sample by all the others is, in the root mean square."""
+        positions = [_position(entry.op, entry.shapes) for entry in self.entries]
+        places = [place for place in positions if place is not None]
+        if len(places) < 2 or len(places) < len(positions) or len({len(place) for place in places}) > 1:
+            return 0.0
+        points = np.array(places)
+        apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
+        weights = _weights(apart)
+        np.fill_diagonal(weights, 0.0)
+        others = weights @ self.residuals / (weights.sum(axis=1) + _weights(np.array([REACH]))[0])
+        return float(np.sqrt(np.mean((self.residuals - others) ** 2)))
+
+
+def _weights(distances: Floats) -> Floats:
+    weights: Floats = (distances**2 + 1e-6) ** -1.5
+    return weights
+
+
+def fit(features: Floats, seconds: Floats) -> Floats:
+    """Fit non-negative factors to times by the least sum of squared relative errors.
+
+    Parameters
+    ----------
+    features : ndarray of shape (samples, terms)
+        Non-negative terms of which a time is made.
+    seconds : ndarray of shape (samples,)
+        Positive times.
+
+    Returns
+    -------
+    ndarray of shape (terms,)
+        Factors, at least one of them positive.
+
+    Notes
+    -----
+    With so few terms, each subset of them is solved, and the best without a negative factor counts.
+
+    Examples
+    --------
+    >>> fit(np.array([[1.0, 1.0], [1.0, 3.0]]), np.array([3.0, 7.0])).round(6).tolist()
+    [1.0, 2.0]
+    """
+    relative = features / seconds[:, None]
+    terms = features.shape[1]
+    # Equal scales keep the least squares well conditioned.
+    scale = np.maximum(np.abs(relative).max(axis=0), np.finfo(float).tiny)
+    scaled = relative / scale
+    best, lowest = np.zeros(terms), math.inf
+    for count in range(1, terms + 1):
+        for subset in combinations(range(terms), count):
+            columns = list(subset)
+            found, *_ = np.linalg.lstsq(scaled[:, columns], np.ones(len(seconds)), rcond=None)
+            if not np.isfinite(found).all() or (found < 0).any() or not (found > 0).any():
+                continue
+            error = float(((scaled[:, columns] @ found - 1) ** 2).sum())
+            # A further term must earn its place.
+            if error < lowest * (1 - 1e-9) - 1e-12:
+                best, lowest = np.zeros(terms), error
+                best[columns] = found / scale[columns]
+    return best
+
+
+class Models:
+    """The cost models of one profile, each fitted when it is first asked for.
+
+    Parameters
+    ----------
+    profile : Profile
+        What was measured.
+
+    Examples
+    --------
+    >>> Models(Profile({})).model("product", "numpy", 1) is None
+    True
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._fitted: dict[tuple[str, str, int], CostModel | None] = {}
+
+    def model(self, cost_class: str, path: str, threads: int) -> CostModel | None:
+        """Return the model of one path and number of threads, or None without a usable sample.
+
+        Parameters
+        ----------
+        cost_class : str
+            As in the operation registry.
+        path : str
+            The path.
+        threads : int
+            Threads that it was given.
+
+        Returns
+        -------
+        CostModel or None
+            The model.
+        """
+        key = (cost_class, path, threads)
+        if key not in self._fitted:
+            entries = [
+                entry
+                for entry in self.profile.entries
+                if entry.threads == threads
+                and path in entry.paths
+                and entry.op in OPERATIONS
+                and OPERATIONS[entry.op].cost_class == cost_class
+                and _position(entry.op, entry.shapes) is not None
+            ]
+            self._fitted[key] = CostModel(path, entries) if entries else None
+        return self._fitted[key]

@@ -1,0 +1,102 @@
+"""The cost model against times made by a known law."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tensorops.backends import Call
+from tensorops.dispatch.cost_model import CostModel, Models, distance, fit
+from tensorops.dispatch.records import Entry, PathResult, Profile
+from tensorops.operations import OPERATIONS
+
+OVERHEAD, RATE, BANDWIDTH = 3e-7, 2e-11, 5e-11
+
+
+def law(shapes: tuple[tuple[int, ...], ...]) -> float:
+    spec = OPERATIONS["matmul"]
+    return OVERHEAD + RATE * spec.flops(shapes) + BANDWIDTH * spec.bytes(shapes, 4)
+
+
+def shapes_of(m: int, k: int, n: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (m, k), (k, n)
+
+
+def measured(shapes: tuple[tuple[int, ...], ...], seconds: float, threads: int = 1) -> Entry:
+    result = PathResult(seconds, seconds * 0.99, seconds * 1.01)
+    return Entry("matmul", "float32", shapes, threads=threads, paths={"numpy": result})
+
+
+GRID = [
+    measured(shapes, law(shapes))
+    for shapes in (shapes_of(m, k, n) for m in (4, 64, 1024) for k in (4, 64, 1024) for n in (4, 64, 1024))
+]
+sizes = st.integers(2, 2000)
+
+
+@given(st.tuples(sizes, sizes, sizes))
+def test_a_law_of_its_own_form_is_found(dims: tuple[int, int, int]) -> None:
+    asked = shapes_of(*dims)
+    found = CostModel("numpy", GRID).predict(Call("matmul", "float32", asked))
+    assert found is not None
+    assert found.seconds == pytest.approx(law(asked), rel=0.02)
+    assert found.low < found.seconds < found.high
+
+
+@given(st.integers(0, len(GRID) - 1), st.floats(0.2, 5.0))
+def test_a_measured_call_is_predicted_as_measured(index: int, factor: float) -> None:
+    entries = list(GRID)
+    entries[index] = measured(GRID[index].shapes, law(GRID[index].shapes) * factor)
+    found = CostModel("numpy", entries).predict(Call("matmul", "float32", GRID[index].shapes))
+    assert found is not None
+    assert found.seconds == pytest.approx(entries[index].paths["numpy"].seconds, rel=1e-6)
+    assert found.distance == 0
+
+
+def test_what_a_region_deviates_is_carried_to_its_neighbours_and_not_further() -> None:
+    slow = [
+        measured(entry.shapes, law(entry.shapes) * (3 if entry.shapes[0][0] == 4 else 1)) for entry in GRID
+    ]
+    model = CostModel("numpy", slow)
+    near = model.predict(Call("matmul", "float32", shapes_of(5, 64, 64)))
+    far = model.predict(Call("matmul", "float32", shapes_of(900, 64, 64)))
+    assert near is not None
+    assert far is not None
+    assert near.seconds > 2 * law(shapes_of(5, 64, 64))
+    assert far.seconds == pytest.approx(law(shapes_of(900, 64, 64)), rel=0.3)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(1e-9, 1e3)), min_size=1, max_size=20)
+)
+def test_factors_are_never_negative(rows: list[tuple[float, float, float]]) -> None:
+    features = np.array([[1.0, work, size] for work, size, _ in rows])
+    found = fit(features, np.array([seconds for *_, seconds in rows]))
+    assert (found >= 0).all()
+    assert np.isfinite(found).all()
+    assert (features @ found > 0).all()
+
+
+def test_another_operation_of_the_class_is_farther_and_of_another_class_infinitely_far() -> None:
+    entry = measured(shapes_of(8, 8, 8), 1.0)
+    same = distance(Call("matmul", "float32", entry.shapes), entry)
+    assert same == 0
+    assert distance(Call("unknown", "float32", entry.shapes), entry) == math.inf
+
+
+def test_models_are_kept_by_threads() -> None:
+    profile = Profile({}, (measured(shapes_of(8, 8, 8), 1.0), measured(shapes_of(8, 8, 8), 2.0, threads=2)))
+    models = Models(profile)
+    call = Call("matmul", "float32", shapes_of(8, 8, 8), threads=2)
+    two = models.model("product", "numpy", 2)
+    assert two is not None
+    assert two is models.model("product", "numpy", 2)
+    predicted = two.predict(call)
+    assert predicted is not None
+    assert predicted.seconds == pytest.approx(2.0)
+    assert models.model("product", "numpy", 3) is None
+    assert models.model("rows", "numpy", 1) is None
