@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorops.operations import OPERATIONS, product_dims
+from tensorops.operations import OPERATIONS
 
 Shape = tuple[int, ...]
 DTYPES = ("float32", "float64")
@@ -198,24 +198,24 @@ def square_case(n: int, dtype: str, layout: str = "CC") -> Case:
 
 
 def result_shape(case: Case) -> Shape:
-    """Return the shape of a product's result.
+    """Return the shape of a case's result.
 
     Parameters
     ----------
     case : Case
-        A product.
+        Any case.
 
     Returns
     -------
     tuple of int
-        Batch axes, rows, columns.
+        For a product batch axes, rows, columns.
 
     Examples
     --------
     >>> result_shape(product_case(2, 3, 4, "float32", batch=(5,)))
     (5, 2, 4)
     """
-    return product_dims(case.shapes).out
+    return OPERATIONS[case.op].out_shape(case.shapes)
 
 
 def flops(case: Case) -> int:

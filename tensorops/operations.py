@@ -7,16 +7,20 @@ it; an operation that is not here does not exist for them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tensorops import reference
+from tensorops import numpy_twins, reference
 
 Shape = Sequence[int]
+Params = Mapping[str, Any]
+Sizes = tuple[int, int, int, int]
+NO_PARAMS: Params = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,29 @@ def product_dims(shapes: Sequence[Shape]) -> ProductDims:
     return ProductDims(batch, m, k, n, out)
 
 
-def _matmul_flops(shapes: Sequence[Shape]) -> int:
+def _matmul_flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
     dims = product_dims(shapes)
     return 2 * dims.count * dims.m * dims.k * dims.n
 
 
-def _matmul_bytes(shapes: Sequence[Shape], itemsize: int) -> int:
+def _matmul_bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
     operands = sum(math.prod(int(size) for size in shape) for shape in shapes)
     return itemsize * (operands + math.prod(product_dims(shapes).out))
+
+
+def _matmul_sizes(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> Sizes:
+    dims = product_dims(shapes)
+    return dims.m, dims.k, dims.n, dims.count
+
+
+def _matmul_shapes(sizes: Sequence[int], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
+    m, k, n, count = sizes
+    batch = (count,) if count != 1 else ()
+    return (*batch, m, k), (*batch, k, n)
+
+
+def _matmul_out_shape(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[int, ...]:
+    return product_dims(shapes).out
 
 
 def _matmul_error_bound(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
@@ -127,19 +146,27 @@ class OpSpec:
     signature : str
         Parameters of the public function.
     cost_class : str
-        Operations of one class take their time alike, and share the dispatcher's cost model.
+        "product", "elementwise", "rows" or "optimizer": operations of one class share a cost model.
     flops : callable
-        ``flops(shapes) -> int``: floating-point operations on operands of these shapes.
+        ``flops(shapes, params={}) -> int``: floating-point operations on operands of these shapes.
     bytes : callable
-        ``bytes(shapes, itemsize) -> int``: the least memory traffic, each operand read once and
-        the result written once.
+        ``bytes(shapes, itemsize, params={}) -> int``: the least memory traffic, each operand read
+        once and the result written once.
+    sizes : callable
+        ``sizes(shapes, params={})``: the four sizes that the time depends on, the unused ones 1.
+        Products: m, k, n and the number of matrices. Elementwise: the elements, and the run length
+        of a broadcast operand. Rows: rows and columns.
+    shapes_of : callable
+        ``shapes_of(sizes, params={})``: shapes of the operands of a call with these sizes.
+    out_shape : callable
+        ``out_shape(shapes, params={})``: shape of the result.
     reference : callable
-        The float64 definition, called with the operands.
+        The float64 definition, called with the operands and the parameters.
     numpy_twin : str or None
-        Name of NumPy's function with the same meaning, if there is one.
+        Name of NumPy's function with the same meaning, or of one in ``tensorops.numpy_twins``.
     error_bound : callable
-        ``error_bound(*operands) -> ndarray``: the largest absolute error allowed in each element,
-        for operands of the dtype that is computed in.
+        ``error_bound(*operands, **params) -> ndarray``: the largest absolute error allowed in each
+        element, for operands of the dtype that is computed in.
     backward : str or None
         Name of the operation that computes the gradients, if the library has one.
     in_place : bool
@@ -149,13 +176,18 @@ class OpSpec:
     --------
     >>> OPERATIONS["matmul"].flops([(64, 784), (784, 128)])
     12845056
+    >>> OPERATIONS["matmul"].shapes_of(OPERATIONS["matmul"].sizes([(64, 784), (784, 128)]))
+    ((64, 784), (784, 128))
     """
 
     name: str
     signature: str
     cost_class: str
-    flops: Callable[[Sequence[Shape]], int]
-    bytes: Callable[[Sequence[Shape], int], int]
+    flops: Callable[..., int]
+    bytes: Callable[..., int]
+    sizes: Callable[..., Sizes]
+    shapes_of: Callable[..., tuple[tuple[int, ...], ...]]
+    out_shape: Callable[..., tuple[int, ...]]
     reference: Callable[..., NDArray[np.float64]]
     numpy_twin: str | None
     error_bound: Callable[..., NDArray[np.float64]]
@@ -163,19 +195,23 @@ class OpSpec:
     in_place: bool = False
 
     def numpy_function(self) -> Callable[..., Any] | None:
-        """Return NumPy's function with the same meaning.
+        """Return the operation as NumPy users write it.
 
         Returns
         -------
         callable or None
-            None where NumPy has no such function.
+            ``f(*operands, out=None, **params)``: NumPy's own function, or one of
+            ``tensorops.numpy_twins``; None where there is neither.
 
         Examples
         --------
         >>> OPERATIONS["matmul"].numpy_function() is np.matmul
         True
         """
-        twin: Callable[..., Any] | None = getattr(np, self.numpy_twin) if self.numpy_twin else None
+        if self.numpy_twin is None:
+            return None
+        module = np if hasattr(np, self.numpy_twin) else numpy_twins
+        twin: Callable[..., Any] = getattr(module, self.numpy_twin)
         return twin
 
 
@@ -188,6 +224,9 @@ OPERATIONS: dict[str, OpSpec] = {
             cost_class="product",
             flops=_matmul_flops,
             bytes=_matmul_bytes,
+            sizes=_matmul_sizes,
+            shapes_of=_matmul_shapes,
+            out_shape=_matmul_out_shape,
             reference=reference.matmul,
             numpy_twin="matmul",
             error_bound=_matmul_error_bound,

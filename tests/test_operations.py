@@ -37,6 +37,7 @@ def test_shapes_follow_numpy(shapes: tuple[tuple[int, ...], tuple[int, ...]]) ->
     assert dims.out == expected.shape
     assert dims.count * dims.m * dims.n == expected.size
     assert SPEC.flops(shapes) == 2 * dims.k * expected.size
+    assert SPEC.out_shape(shapes) == expected.shape
     assert SPEC.bytes(shapes, 4) == 4 * (sum(map(math.prod, shapes)) + expected.size)
 
 
@@ -96,3 +97,13 @@ def test_every_operation_is_filed_under_its_name(spec: OpSpec) -> None:
     twin = spec.numpy_function()
     assert (twin is None) is (spec.numpy_twin is None)
     assert twin is None or twin.__name__ == spec.numpy_twin
+
+
+@given(st.tuples(*[st.integers(0, 50)] * 4))
+@pytest.mark.parametrize("spec", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_call_of_given_sizes_has_these_sizes(spec: OpSpec, sizes: tuple[int, int, int, int]) -> None:
+    representative = spec.sizes(spec.shapes_of(sizes))
+    assert len(representative) == 4
+    assert spec.sizes(spec.shapes_of(representative)) == representative
+    if spec.cost_class == "product":
+        assert representative == sizes

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from tensorops.backends.base import Call
 from tensorops.dispatch.records import Entry, PathResult, Profile
-from tensorops.operations import OPERATIONS, product_dims
+from tensorops.operations import OPERATIONS
 
 Floats = NDArray[np.float64]
 
@@ -96,13 +96,12 @@ def sizes_of(op: str, shapes: Sequence[Sequence[int]]) -> tuple[int, ...] | None
     >>> sizes_of("matmul", ((5, 64, 784), (784, 128)))
     (64, 784, 128, 5)
     """
-    if op != "matmul":
+    if op not in OPERATIONS:
         return tuple(math.prod(shape) for shape in shapes)
     try:
-        dims = product_dims(shapes)
+        return OPERATIONS[op].sizes(shapes)
     except ValueError:
         return None
-    return (dims.m, dims.k, dims.n, dims.count)
 
 
 def distance(call: Call, entry: Entry) -> float:
