@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from .collect.allocations import count_allocations
     from .collect.operation_records import OperationCount
     from .collect.operations import count_operations
+    from .collect.recording import Recording, record
     from .magics import load_ipython_extension, unload_ipython_extension
+    from .tuning import TuneReport, autotune, tune_recorded
 
 _HOMES = {
     "OperationCount": "collect.operation_records",
     "BenchResult": "benchmark",
     "BenchSeries": "benchmark",
+    "Recording": "collect.recording",
+    "TuneReport": "tuning",
+    "autotune": "tuning",
     "bench": "benchmark",
     "count_allocations": "collect.allocations",
     "count_operations": "collect.operations",
     "load_ipython_extension": "magics",
+    "record": "collect.recording",
+    "tune_recorded": "tuning",
     "unload_ipython_extension": "magics",
 }
 
@@ -31,10 +38,15 @@ __all__ = [
     "BenchResult",
     "BenchSeries",
     "OperationCount",
+    "Recording",
+    "TuneReport",
+    "autotune",
     "bench",
     "count_allocations",
     "count_operations",
     "load_ipython_extension",
+    "record",
+    "tune_recorded",
     "unload_ipython_extension",
 ]
 

@@ -36,9 +36,12 @@ class Case:
     shapes : tuple of tuple of int
         Shape of each operand.
     layout : str
-        One letter per operand: ``C`` as allocated, ``F`` with the last two axes transposed in memory.
+        One letter per operand: ``C`` as allocated, ``F`` with the last two axes transposed in memory, ``S``
+        with every other element of the last axis of a larger array.
     group : str
         Group it is summarised in.
+    params : tuple of (str, object)
+        Parameters of the call beside the operands, sorted by name.
     """
 
     op: str
@@ -46,13 +49,14 @@ class Case:
     shapes: tuple[Shape, ...]
     layout: str = "CC"
     group: str = field(default="", compare=False)
+    params: tuple[tuple[str, object], ...] = ()
 
     def __post_init__(self) -> None:
         """Check dtype and layout."""
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
-        if len(self.layout) != len(self.shapes) or set(self.layout) - set("CF"):
-            raise ValueError(f"layout needs one letter C or F per operand, got {self.layout!r}")
+        if len(self.layout) != len(self.shapes) or set(self.layout) - set("CFS"):
+            raise ValueError(f"layout needs one letter C, F or S per operand, got {self.layout!r}")
 
     @property
     def name(self) -> str:
@@ -71,7 +75,8 @@ class Case:
             sizes = f"{'x'.join(map(str, batch))}x({core})" if batch else core
         else:
             sizes = ", ".join("x".join(map(str, shape)) for shape in self.shapes)
-        return " ".join([sizes, self.dtype] + [self.layout] * ("F" in self.layout))
+        params = [f"{name}={value}" for name, value in self.params]
+        return " ".join([sizes, self.dtype, *params] + [self.layout] * (set(self.layout) != {"C"}))
 
     def operands(self, seed: int = 0) -> tuple[NDArray[Any], ...]:
         """Return fresh operands that hold small integers.
@@ -95,11 +100,17 @@ class Case:
         rng = np.random.default_rng(seed)
         arrays = []
         for shape, order in zip(self.shapes, self.layout, strict=True):
-            stored = shape if order == "C" else (*shape[:-2], shape[-1], shape[-2])
+            stored = shape
+            if order == "F":
+                stored = (*shape[:-2], *reversed(shape[-2:]))
+            elif order == "S":
+                stored = (*shape[:-1], 2 * shape[-1])
             values = rng.integers(-LARGEST_VALUE, LARGEST_VALUE, size=stored, endpoint=True).astype(
                 self.dtype
             )
-            arrays.append(values if order == "C" else np.swapaxes(values, -1, -2))
+            if order == "F":
+                values = values.T if len(shape) < 2 else np.swapaxes(values, -1, -2)
+            arrays.append(values[..., ::2] if order == "S" else values)
         return tuple(arrays)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,13 +121,15 @@ class Case:
             "shapes": [list(shape) for shape in self.shapes],
             "layout": self.layout,
             "group": self.group,
+            "params": dict(self.params),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Case:
         """Return the case that `to_dict` wrote."""
         shapes = tuple(tuple(shape) for shape in values["shapes"])
-        return cls(values["op"], values["dtype"], shapes, values["layout"], values["group"])
+        params = tuple(sorted(values.get("params", {}).items()))
+        return cls(values["op"], values["dtype"], shapes, values["layout"], values["group"], params)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _BOOT = (
     "del sys.path[0]; main(sys.argv[2])"
 )
 
-Mode = Literal["sample", "lines", "memory"]
+Mode = Literal["sample", "lines", "memory", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Collected:
         The operation counter's figures, likewise.
     traced : mapping or None
         ``lines``, ``stopped`` (where the budget ended, or None), ``budget`` and ``notes`` of a tracer's run.
+    recording : mapping or None
+        The library's calls, as ``profiling.collect.recording.Recording.to_dict``.
     """
 
     exit_code: int
@@ -73,6 +75,7 @@ class Collected:
     allocations: Mapping[str, Any] | None = None
     operations: Mapping[str, Any] | None = None
     traced: Mapping[str, Any] | None = None
+    recording: Mapping[str, Any] | None = None
 
 
 def run_program(
@@ -92,8 +95,9 @@ def run_program(
     ----------
     target : mapping
         As ``to_dict`` of `profiling.targets.ScriptTarget` or `profiling.targets.FunctionTarget`.
-    mode : {"sample", "lines", "memory"}
-        At its own speed with samples and counters, or followed by one of the tracers.
+    mode : {"sample", "lines", "memory", "record"}
+        At its own speed with samples and counters, followed by one of the tracers, or with the library's
+        calls noted.
     own : iterable of str
         Files and folders that count as the user's own code wherever they stand.
     min_bytes : int
@@ -181,6 +185,7 @@ def read_folder(folder: Path, status: int) -> Collected:
         allocations=_load(folder / "allocations.json"),
         operations=_load(folder / "operations.json"),
         traced=_load(folder / "hits.json") or _load(folder / "memory.json"),
+        recording=_load(folder / "recording.json"),
     )
 
 

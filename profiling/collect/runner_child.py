@@ -54,6 +54,10 @@ def _instruments(task: Mapping[str, Any], folder: Path, own: OwnCode) -> Instrum
         from .runner_collectors import Collectors
 
         return Collectors(folder, own, task["min_bytes"], task["interval"], task["all_operations"])
+    if task["mode"] == "record":
+        from .runner_recording import CallRecording
+
+        return CallRecording(folder)
     from .runner_tracing import LineTracing, MemoryTracing
 
     kind = LineTracing if task["mode"] == "lines" else MemoryTracing

@@ -6,21 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from ..cases import Case, result_shape
+from ..cases import Case
 from ..collect.line_table import Line, LineTable, functions_of
 from ..collect.lines import FunctionLines
-from ..collect.samples import Sample
 from ..document import Block, Section, time_text
-from ..measure.contenders import get_library
+from ..measure.line_samples import sample_contender
 from ..measure.paths import PREFIX
 from ..targets import Target
 from ._report_lines import listing_blocks
 
 SAMPLE_SECONDS = 0.2
-PIECE_SECONDS = 0.01
-INTERVAL = 5e-4
 MOSTLY = 0.8
 SHOWN_SHARE = 0.03
 """A function with less of a path's time is not listed."""
@@ -96,7 +91,7 @@ def _sampled(
     if hits is not None:
         for entry in hits.lines:
             table.add(hits.filename, entry.line, hits=entry.hits)
-    samples, sampling = sample_contender(contender, case, threads)
+    samples, sampling = sample_contender(contender, case, threads, SAMPLE_SECONDS)
     call_seconds = None
     if "reason" not in sampling:
         table.add_times(pyx_line_times(samples), str, sampling["calls"])
@@ -112,54 +107,6 @@ def _sampled(
     hottest = max(timed, key=lambda line: line.seconds or 0.0, default=None)
     hotspot = hottest.place if hottest is not None else hits.hotspot if hits is not None else None
     return KernelLines(title, path, call_seconds, tuple(lines), hotspot, sampling)
-
-
-def sample_contender(
-    contender: str, case: Case, threads: int, seconds: float | None = None
-) -> tuple[list[Sample], dict[str, Any]]:
-    """Run a contender for a while under the sampler, at its own speed.
-
-    Parameters
-    ----------
-    contender : str
-        As ``profiling.measure.contenders.get_library`` knows it.
-    case : Case
-        What it computes.
-    threads : int
-        Threads it may use.
-    seconds : float, optional
-        For how long; `SAMPLE_SECONDS` by default.
-
-    Returns
-    -------
-    samples : list of Sample
-        Where its threads were.
-    sampling : dict
-        ``interval``, ``seconds``, ``samples``, ``lost`` and ``calls``, or ``reason`` why there are none.
-    """
-    from ..collect.sampler import Sampler, why_unavailable
-
-    reason = why_unavailable()
-    if reason is not None:
-        return [], {"reason": reason}
-    library = get_library(contender)
-    library.set_threads(threads)
-    loop = library.loop(case, case.operands(), np.empty(result_shape(case), case.dtype))
-    once = max(loop(1), 1e-7)
-    count = max(1, int(PIECE_SECONDS / once))
-    elapsed, calls = 0.0, 0
-    with Sampler(interval=INTERVAL) as sampler:
-        while elapsed < (SAMPLE_SECONDS if seconds is None else seconds):
-            elapsed += loop(count)
-            calls += count
-    samples = sampler.samples()
-    return samples, {
-        "interval": sampler.interval,
-        "seconds": elapsed,
-        "samples": sum(sample.samples for sample in samples),
-        "lost": sampler.lost,
-        "calls": calls,
-    }
 
 
 def kernels_section(kernels: Sequence[KernelLines], reason: str | None) -> Section:

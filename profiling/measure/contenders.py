@@ -18,6 +18,8 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorops.operations import OPERATIONS
+
 from ..cases import Case
 from .timer import loop_of, loop_with_out
 
@@ -65,9 +67,7 @@ class TensoropsLibrary(Library):
 
     def loop(self, case: Case, operands: tuple[Array, ...], out: Array) -> Callable[[int], float]:
         """Return ``loop(n)``: n calls that write `out`, and their elapsed seconds."""
-        function = getattr(importlib.import_module(self.name), case.op)
-        first, second = operands
-        return loop_with_out(function, first, second, out)
+        return operation_loop(getattr(importlib.import_module(self.name), case.op), case, operands, out)
 
 
 class NumpyLibrary(Library):
@@ -83,8 +83,10 @@ class NumpyLibrary(Library):
 
     def loop(self, case: Case, operands: tuple[Array, ...], out: Array) -> Callable[[int], float]:
         """Return ``loop(n)``: n calls that write `out`, and their elapsed seconds."""
-        first, second = operands
-        return loop_with_out(getattr(np, case.op), first, second, out)
+        function = OPERATIONS[case.op].numpy_function()
+        if function is None:
+            raise ValueError(f"NumPy has no {case.op}")
+        return operation_loop(function, case, operands, out)
 
 
 class TorchLibrary(Library):
@@ -103,6 +105,50 @@ class TorchLibrary(Library):
         torch.set_grad_enabled(False)
         first, second, result = (torch.from_numpy(array) for array in (*operands, out))
         return loop_with_out(getattr(torch, case.op), first, second, result)
+
+
+def operation_loop(
+    function: Callable[..., Any], case: Case, operands: tuple[Array, ...], out: Array
+) -> Callable[[int], float]:
+    """Return a loop over the calls of an operation on fixed operands.
+
+    Parameters
+    ----------
+    function : callable
+        The operation: takes the operands, ``out=`` unless it works in place, and the case's parameters.
+    case : Case
+        What is computed.
+    operands : tuple of ndarray
+        Its operands.
+    out : ndarray
+        The result. What an operation in place changes, its first operand, starts each loop as it was.
+
+    Returns
+    -------
+    callable
+        ``loop(n) -> float``, elapsed seconds of n calls.
+
+    Examples
+    --------
+    >>> case = Case("matmul", "float64", ((2, 2), (2, 2)))
+    >>> out = np.empty((2, 2))
+    >>> operation_loop(np.matmul, case, (np.eye(2), np.eye(2)), out)(1) > 0
+    True
+    """
+    if not OPERATIONS[case.op].in_place:
+        if len(operands) == 2 and not case.params:
+            return loop_with_out(function, *operands, out)
+        return loop_of(partial(function, *operands, out=out, **dict(case.params)))
+    changed = operands[0].copy(order="K")
+    inner = loop_of(partial(function, changed, *operands[1:], **dict(case.params)))
+
+    def loop(n: int) -> float:
+        np.copyto(changed, operands[0])
+        elapsed = inner(n)
+        out[...] = changed
+        return elapsed
+
+    return loop
 
 
 @contextmanager

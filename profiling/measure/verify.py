@@ -17,6 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorops.operations import OPERATIONS
+
+from ..cases import Case, flops
+
+AFFORDABLE_FLOPS = 2**21
+"""Up to here the reference, plain and in float64, is quick enough to be asked."""
+
 LARGEST_MULTIPLIER = 2**20
 """Wide, because an error that many rows share (a lost term) is missed if the vector is orthogonal to
 it. With operands of at most 8 both sides stay exact as long as K * N is at most 2**27."""
@@ -58,6 +65,53 @@ def check_product(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], seed: int =
     expected = (a * inner[..., None, :]).sum(axis=-1, dtype=np.float64)
     wrong = int(np.count_nonzero(_times_vector(c, vector) != expected))
     return f"wrong result in {wrong} of {expected.size} rows" if wrong else None
+
+
+def check_result(case: Case, operands: tuple[NDArray[Any], ...], result: NDArray[Any]) -> str | None:
+    """Tell what is wrong with the result of any operation, or return None.
+
+    Parameters
+    ----------
+    case : Case
+        What was computed.
+    operands : tuple of ndarray
+        Operands, as they were before the call.
+    result : ndarray
+        The result in question.
+
+    Returns
+    -------
+    str or None
+        A sentence for people, or None if it is right: a plain product by Freivalds' check, anything else by
+        the reference within the stated error, or by NumPy where the reference would take too long.
+
+    Examples
+    --------
+    >>> case = Case("matmul", "float32", ((2, 3), (3, 4)))
+    >>> a, b = case.operands()
+    >>> check_result(case, (a, b), a @ b) is None
+    True
+    """
+    if case.op == "matmul":
+        first, second = operands
+        return check_product(first, second, result)
+    spec, params = OPERATIONS[case.op], dict(case.params)
+    if flops(case) <= AFFORDABLE_FLOPS:
+        expected = spec.reference(*operands, **params)
+        bound: Any = spec.error_bound(*operands, **params)
+    else:
+        twin = spec.numpy_function()
+        if twin is None:
+            return None
+        expected = twin(*operands, **params)
+        # Two roundings of one sum: sums of a thousand terms differ by a few hundred units at most.
+        bound = 1e3 * np.finfo(case.dtype).eps * max(1.0, float(np.abs(expected).max(initial=0.0)))
+    if result.shape != expected.shape:
+        return f"wrong shape {result.shape}, expected {expected.shape}"
+    right = (np.abs(result - expected) <= bound) | (result == expected)
+    right |= np.isnan(result) & np.isnan(expected)
+    wrong = int(np.count_nonzero(~right))
+    return f"wrong result in {wrong} of {expected.size} elements" if wrong else None
 
 
 def check_equal(result: NDArray[Any], expected: NDArray[Any]) -> str | None:

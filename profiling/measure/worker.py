@@ -30,7 +30,7 @@ from tensorops.operations import OPERATIONS
 from ..cases import Case, result_shape
 from .contenders import OURS, get_library
 from .timer import garbage_collection_off
-from .verify import check_equal, check_product
+from .verify import check_equal, check_result
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -103,7 +103,9 @@ class Worker:
         """End the process."""
         self.close()
 
-    def open(self, case: Case, seed: int, names: Sequence[str], *, oracle: bool = False) -> dict[str, str]:
+    def open(
+        self, case: Case, seed: int, names: Sequence[str], *, oracle: bool = False, lenient: bool = False
+    ) -> dict[str, str]:
         """Prepare a case for some of the libraries and verify one result of each.
 
         Parameters
@@ -116,6 +118,8 @@ class Worker:
             Which of the worker's libraries.
         oracle : bool
             Whether to compare with the reference, which is slow, instead of Freivalds' check.
+        lenient : bool
+            Whether a library that raises is one more that was wrong, instead of an error of the worker.
 
         Returns
         -------
@@ -123,13 +127,24 @@ class Worker:
             What was wrong, by library; empty if all results were right.
         """
         errors: dict[str, str] = self._ask(
-            {"open": case.to_dict(), "seed": seed, "names": list(names), "oracle": oracle}
+            {
+                "open": case.to_dict(),
+                "seed": seed,
+                "names": list(names),
+                "oracle": oracle,
+                "lenient": lenient,
+            }
         )["errors"]
         return errors
 
     def sample(self, library: str, loops: int) -> float:
         """Run the prepared case `loops` times and return the seconds per call."""
         return float(self._ask({"sample": library, "loops": loops, "warm": self._frozen})["seconds"])
+
+    def allocations(self, library: str) -> tuple[int, int]:
+        """Return how many NumPy buffers one call of the prepared case allocates, and their bytes."""
+        count, size = self._ask({"allocations": library})["allocations"]
+        return int(count), int(size)
 
     def workspace(self) -> dict[str, int] | None:
         """Return ``tensorops.runtime.workspace.statistics()`` of the process, None if it does not run us."""
@@ -225,18 +240,26 @@ class _Session:
             library.set_threads(threads)
         self.loops: dict[str, Callable[[int], float]] = {}
 
-    def open(self, case: Case, seed: int, names: Sequence[str], oracle: bool) -> dict[str, str]:
+    def open(
+        self, case: Case, seed: int, names: Sequence[str], oracle: bool, lenient: bool
+    ) -> dict[str, str]:
         self.loops.clear()
-        first, second = operands = case.operands(seed)
+        operands = case.operands(seed)
         out = np.empty(result_shape(case), case.dtype)
         errors = {}
-        expected = OPERATIONS[case.op].reference(*operands) if oracle else None
+        expected = OPERATIONS[case.op].reference(*operands, **dict(case.params)) if oracle else None
         for name in names:
             out.fill(np.nan)
-            loop = self.libraries[name].loop(case, operands, out)
-            loop(1)
+            try:
+                loop = self.libraries[name].loop(case, operands, out)
+                loop(1)
+            except Exception as error:
+                if not lenient:
+                    raise
+                errors[name] = f"{type(error).__name__}: {error}"
+                continue
             if expected is None:
-                problem = check_product(first, second, out)
+                problem = check_result(case, operands, out)
             else:
                 problem = check_equal(out, expected)
             if problem:
@@ -253,6 +276,16 @@ class _Session:
             loop(max(1, loops // WARM_UP_SHARE))
         return loop(loops) / loops
 
+    def count_allocations(self, library: str) -> tuple[int, int]:
+        from ..collect.allocations import count_allocations
+
+        # Two loops differ by what one call allocates; the loop around the calls costs the same in both.
+        with count_allocations() as one:
+            self.loops[library](2)
+        with count_allocations() as two:
+            self.loops[library](3)
+        return two.count - one.count, two.bytes - one.bytes
+
     def workspace(self) -> dict[str, int] | None:
         if not any(library.name == OURS for library in self.libraries.values()):
             return None
@@ -266,11 +299,13 @@ class _Session:
             return {"seconds": self.sample(request["sample"], request["loops"], request["warm"])}
         if "open" in request:
             return {"errors": self._opened(request)}
+        if "allocations" in request:
+            return {"allocations": self.count_allocations(request["allocations"])}
         return {"workspace": self.workspace()}
 
     def _opened(self, request: Mapping[str, Any]) -> dict[str, str]:
         case = Case.from_dict(request["open"])
-        return self.open(case, request["seed"], request["names"], request["oracle"])
+        return self.open(case, request["seed"], request["names"], request["oracle"], request["lenient"])
 
     def serve(self, requests: TextIO, answers: TextIO) -> None:
         _send(answers, {"versions": {library.name: library.version() for library in self.libraries.values()}})

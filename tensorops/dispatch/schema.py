@@ -46,6 +46,7 @@ __all__ = [
     "PathResult",
     "Profile",
     "ProfileWarning",
+    "clear",
     "fingerprint",
     "fingerprint_id",
     "load",
@@ -244,6 +245,45 @@ def save(profile: Profile, path: str | os.PathLike[str] | None = None) -> Path:
         stored = _stored(target, profile)
         _replace(target, _encode(stored.merged(profile.entries)))
     return target
+
+
+def clear(path: str | os.PathLike[str] | None = None) -> bool:
+    """Remove a profile; a writer that is at work finishes first.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The file; by default the one of `profile_path`.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
+
+    Raises
+    ------
+    ValueError
+        If, without a `path`, ``TENSOROPS_PROFILE`` is "none".
+    OSError
+        If the file cannot be removed, or another process holds its lock for too long.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save(Profile(fingerprint()), Path(folder) / "profile.json")
+    ...     clear(file), clear(file)
+    (True, False)
+    """
+    target = profile_path() if path is None else Path(path)
+    if target is None:
+        raise ValueError("TENSOROPS_PROFILE=none: no profile is kept")
+    target = target.resolve()
+    if not target.exists():
+        return False
+    with _locked(target.with_name(target.name + ".lock")):
+        target.unlink(missing_ok=True)
+    return True
 
 
 def _stored(target: Path, profile: Profile) -> Profile:

@@ -19,6 +19,7 @@ cdef extern from *:
 
 cdef int detours = 0
 cdef object _listener = None
+cdef tuple _watchers = ()
 
 
 cdef bint outermost() noexcept nogil:
@@ -54,6 +55,8 @@ cdef object told(str op, object function, tuple operands, dict parameters):
     # Another thread may have ended the counting meanwhile.
     if listener is not None:
         listener(op, operands, result)
+    for watcher in _watchers:
+        watcher(op, operands, parameters, result)
     return result
 
 
@@ -77,9 +80,57 @@ def set_listener(listener) -> None:
     >>> heard
     [('matmul', np.float64(11.0))]
     """
-    global detours, _listener
+    global _listener
     _listener = listener
-    if listener is None:
+    _listen()
+
+
+def add_watcher(watcher) -> None:
+    """Have one more function called after each successful outermost call of an operation.
+
+    Parameters
+    ----------
+    watcher : callable
+        ``watcher(op, operands, parameters, result)``: as the listener of `set_listener`, with the call's
+        keyword arguments, None for those not given. It stays beside the listener and other watchers.
+
+    Examples
+    --------
+    >>> import tensorops
+    >>> seen = []
+    >>> def watch(op, operands, parameters, result):
+    ...     seen.append(op)
+    >>> add_watcher(watch)
+    >>> _ = tensorops.matmul([1.0, 2.0], [3.0, 4.0])
+    >>> remove_watcher(watch)
+    >>> seen
+    ['matmul']
+    """
+    global _watchers
+    _watchers = (*_watchers, watcher)
+    _listen()
+
+
+def remove_watcher(watcher) -> None:
+    """Call a function that `add_watcher` has added no more.
+
+    Parameters
+    ----------
+    watcher : callable
+        One that was added; another does nothing.
+
+    Examples
+    --------
+    >>> remove_watcher(print)
+    """
+    global _watchers
+    _watchers = tuple([other for other in _watchers if other is not watcher])
+    _listen()
+
+
+cdef void _listen():
+    global detours
+    if _listener is None and not _watchers:
         detours &= ~DETOUR_LISTENER
     else:
         detours |= DETOUR_LISTENER

@@ -1,0 +1,360 @@
+"""The adaptive tune with times that are made up: where it looks, when it ends, what it keeps."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import profiling
+from profiling.__main__ import main
+from profiling.cases import Case, product_case, square_case
+from profiling.measure import tune as tune_module
+from profiling.measure import tuning_gain, tuning_score, tuning_space, tuning_timer
+from profiling.measure.tune import tune, tune_cases
+from profiling.measure.tuning_timer import PathTimer, Timed
+from tensorops.dispatch import schema, selection
+from tensorops.dispatch.records import Entry, PathResult, Profile
+from tensorops.operations import OPERATIONS
+
+
+def result(seconds, width=0.01):
+    return PathResult(seconds, seconds * (1 - width), seconds * (1 + width), n=4)
+
+
+class FakeTimer:
+    """Knows the time of every path by a formula; small products cross over to packed ones at a size."""
+
+    def __init__(self, clock, crossover=1e5, threads=(1,), fail_at=None):
+        self.clock, self.crossover, self.threads, self.fail_at = clock, crossover, threads, fail_at
+        self.cases = []
+        self.left = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *details):
+        self.left = True
+
+    def measure(self, case):
+        if self.fail_at is not None and len(self.cases) >= self.fail_at:
+            raise KeyboardInterrupt
+        self.cases.append(case)
+        self.clock.now += 0.1
+        m, k, n, count = tuning_space.sizes_of(case)
+        work = m * k * n * count
+        small, packed = 1e-7 + 1e-10 * work, 1e-7 + 1e-10 * (self.crossover + 0.1 * work)
+        paths = {
+            "blocked/small": result(small),
+            "blocked/packed": result(packed),
+            "numpy": result(4 * (small + packed)),
+        }
+        return Timed(
+            case,
+            tuple(
+                Entry(case.op, case.dtype, case.shapes, case.layout, case.params, False, count, paths)
+                for count in self.threads
+            ),
+        )
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_points_fill_the_cube_evenly():
+    points = list(itertools.islice(tuning_space.unit_points(), 256))
+    for axis in range(6):
+        counts = [sum(int(point[axis] * 8) == cell for point in points) for cell in range(8)]
+        assert min(counts) > 20, (axis, counts)
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_problems_are_calls_of_the_operation_and_spread_over_all_sizes(op):
+    cases = list(itertools.islice(tuning_space.problems(op, "float32"), 200))
+    assert all(tuning_space.footprint(case) <= tuning_space.LARGEST_BYTES for case in cases)
+    work = [max(1, OPERATIONS[op].flops(case.shapes)) for case in cases]
+    assert max(work) / min(work) > 1e5
+    assert len(set(cases)) > 150
+    for case in cases[:20]:
+        again = tuning_space.case_of(op, "float32", tuning_space.sizes_of(case), case.layout)
+        assert tuning_space.sizes_of(again) == tuning_space.sizes_of(case)
+
+
+def test_other_seeds_give_other_problems():
+    first, second = (
+        set(itertools.islice(tuning_space.problems("matmul", "float64", seed=seed), 100))
+        for seed in (0.5, 0.123)
+    )
+    assert len(first & second) < 10
+
+
+def test_a_close_decision_is_worth_more_than_a_clear_one_and_a_far_one_more_than_a_near_one():
+    assert tuning_score.expected_loss([1.0, 1.02], 0.1) > tuning_score.expected_loss([1.0, 1.5], 0.1)
+    assert tuning_score.expected_loss([1.0, 1.5], 0.5) > tuning_score.expected_loss([1.0, 1.5], 0.1)
+    assert tuning_score.expected_loss([1.0], 0.3) == 0.3
+
+
+def test_nothing_measured_is_chosen_again():
+    cases = [square_case(n, "float32") for n in (8, 16, 64, 256)]
+    chosen = tuning_score.choose_next(cases, cases[:2], lambda case: [{"a": 1e-5, "b": 1e-5}], 4)
+    assert set(chosen) == set(cases[2:])
+
+
+def test_the_middle_between_two_winners_is_halved_and_between_equal_ones_is_not():
+    winners = {square_case(n, "float32"): ["small" if n < 30 else "numpy"] for n in (8, 16, 64, 128)}
+    halved = tuning_score.crossovers(winners)
+    assert [case.shapes[0][0] for case in halved] == [32]
+
+
+def test_the_next_problems_are_those_near_the_crossover(clock):
+    timer = FakeTimer(clock)
+
+    def predict(case):
+        return [{path: found.seconds for path, found in timer.measure(case).entries[0].paths.items()}]
+
+    cases = list(itertools.islice(tuning_space.problems("matmul", "float32"), 400))
+    chosen = tuning_score.choose_next(cases[100:], cases[:100], predict, 20)
+
+    def near(cases):
+        """Return the share of cases within a factor of four of the crossover."""
+        work = [OPERATIONS["matmul"].flops(case.shapes) / 2 for case in cases]
+        return sum(0.25 < one * 0.9 / 1e5 < 4 for one in work) / len(work)
+
+    assert near(chosen) > 3 * near(cases[100:])
+
+
+def test_a_tune_begins_with_the_spread_and_goes_on_with_what_it_chooses(clock):
+    timer = FakeTimer(clock)
+    tune(["matmul"], budget=5.0, dtypes=["float32"], measurer=timer, clock=clock)
+    spread = list(itertools.islice(tuning_space.problems("matmul", "float32"), tune_module.FIRST_POINTS))
+    assert timer.cases[: len(spread)] == spread
+    assert len(set(timer.cases)) == len(timer.cases) > 40
+
+
+def test_a_tune_keeps_to_its_budget_and_ends_its_processes(clock):
+    timer = FakeTimer(clock)
+    tuned = tune(["matmul"], budget=2.0, measurer=timer, clock=clock)
+    assert 2.0 <= tuned.seconds < 2.2
+    assert timer.left and not tuned.interrupted
+    assert {entry.dtype for entry in tuned.entries} == {"float32", "float64"}
+
+
+def test_a_tune_fits_into_the_profile(clock, monkeypatch):
+    monkeypatch.setattr(tune_module, "MOST_BYTES", 20_000)
+    tuned = tune(["matmul"], budget=1e6, measurer=FakeTimer(clock), clock=clock)
+    size = sum(len(schema.encode_entry(entry)) for entry in tuned.entries)
+    assert 15_000 < size < 25_000
+
+
+def test_an_interrupted_tune_keeps_what_is_done(clock):
+    timer = FakeTimer(clock, fail_at=7)
+    tuned = tune(["matmul"], budget=100.0, measurer=timer, clock=clock)
+    assert tuned.interrupted and len(tuned.entries) == 7 and timer.left
+    assert tune_cases(
+        [square_case(8, "float32")], budget=1.0, measurer=FakeTimer(clock, fail_at=0)
+    ).interrupted
+
+
+def test_given_cases_are_measured_in_their_order_once_each(clock):
+    cases = [square_case(n, "float32") for n in (64, 8, 64, 16)]
+    timer = FakeTimer(clock)
+    tune_cases(cases, budget=10.0, measurer=timer, clock=clock)
+    assert timer.cases == [cases[0], cases[1], cases[3]]
+    timer = FakeTimer(clock)
+    tune_cases(cases, budget=0.15, measurer=timer, clock=clock)
+    assert timer.cases == cases[:2]
+
+
+class FakeContender:
+    def __init__(self, name, seconds, log):
+        self.name, self.seconds, self.log = name, seconds, log
+
+    def sample(self, loops):
+        self.log.append(self.name)
+        return next(self.seconds) if hasattr(self.seconds, "__next__") else self.seconds
+
+
+def test_a_clear_decision_takes_one_block_and_a_close_one_more():
+    log = []
+    keys = [("a", 1), ("b", 1), ("c", 1)]
+    noise = itertools.cycle([1.0e-3, 1.2e-3, 0.9e-3, 1.1e-3, 1.3e-3])
+    seconds = {"a": 1e-3, "b": noise, "c": 5e-3}
+    contenders = {(name, 1): FakeContender(name, took, log) for name, took in seconds.items()}
+    blocks = tuning_timer.take(contenders, [keys], 100.0)
+    assert len(blocks["c", 1]) == 1 and len(blocks["a", 1]) == len(blocks["b", 1]) > 2
+    clear = tuning_timer.take(
+        {key: contenders[key] for key in (keys[0], keys[2])}, [[keys[0], keys[2]]], 100.0
+    )
+    assert {len(taken) for taken in clear.values()} == {1}
+
+
+def test_a_drift_of_the_machine_does_not_widen_what_is_compared():
+    drift = [1.0, 1.5, 0.7, 2.0]
+    samples = {("a", 1): [[one] for one in drift], ("b", 1): [[1.1 * one] for one in drift]}
+    found = tuning_timer.estimate(samples)
+    assert found["a", 1][2] < found["b", 1][1]
+    assert found["b", 1][0] / found["a", 1][0] == pytest.approx(1.1, rel=1e-3)
+
+
+def test_intervals_hold_their_estimate_whatever_the_samples():
+    for values in ([[1.0]], [[1.0], [30.0]], [[1e-9], [1.0], [1e3]]):
+        seconds, low, high = tuning_timer.estimate({("a", 1): values})["a", 1]
+        PathResult(seconds, low, high)
+
+
+def test_a_wrong_path_is_left_out_and_named(monkeypatch):
+    real = tuning_timer.Worker.open
+
+    def opened(self, case, seed, names, **options):
+        return real(self, case, seed, names, **options) | (
+            {"path:numpy": "wrong"} if "path:numpy" in names else {}
+        )
+
+    monkeypatch.setattr(tuning_timer.Worker, "open", opened)
+    with PathTimer([1]) as timer:
+        timed = timer.measure(square_case(8, "float32"), 0.0)
+    assert "numpy" not in timed.entries[0].paths and timed.errors == {"numpy": "wrong"}
+
+
+def test_real_paths_are_measured_at_one_and_two_threads():
+    with PathTimer([1, 2]) as timer:
+        timed = timer.measure(product_case(33, 47, 29, "float64", "FC"), 0.0)
+        again = timer.measure(square_case(4, "float32"), 0.0)
+    assert not timed.errors
+    assert [entry.threads for entry in timed.entries] == [1, 2]
+    for entry in timed.entries:
+        assert {"blocked/small", "blocked/packed", "numpy"} <= set(entry.paths)
+        assert all(found.allocations == 0 == found.bytes for found in entry.paths.values())
+    assert timed.entries[0].paths["blocked/small"] == timed.entries[1].paths["blocked/small"]
+    assert "naive" in again.entries[0].paths
+
+
+def test_changes_tell_both_paths_and_what_they_took(cache_dir):
+    case = square_case(64, "float32")
+    paths = {"blocked/packed": result(2e-5), "numpy": result(1e-5), "blocked/small": result(4e-5)}
+    entry = Entry(case.op, case.dtype, case.shapes, case.layout, paths=paths)
+    after = Profile(schema.fingerprint(), (entry,))
+    (change,) = tuning_gain.changes([entry], None, after)
+    assert (change.before, change.after, change.ratio) == ("blocked/packed", "numpy", 2.0)
+    assert tuning_gain.mean_gain([entry], None, after) == pytest.approx(2.0)
+    assert tuning_gain.changes([entry], after, after) == []
+    timed = Timed(case, (Entry(case.op, case.dtype, case.shapes, paths={**paths, "numpy": result(3e-5)}),))
+    (again,) = tuning_gain.confirmed([change], lambda case: timed)
+    assert again.ratio == pytest.approx(2 / 3)
+
+
+def quick(*arguments):
+    return main(["tune", "--budget", "1.5s", "--threads", "1", "--dtype", "float32", *arguments])
+
+
+def test_the_verb_writes_a_profile_that_the_dispatcher_reads(cache_dir, tmp_path, capsys):
+    assert quick("--json", str(tmp_path / "tune.json")) == 0
+    data = json.loads((tmp_path / "tune.json").read_text())
+    assert data["problems"] > 0 and data["profile"] == str(schema.profile_path())
+    profile = selection.current_profile()
+    assert len(profile.entries) == data["problems"]
+    assert all(found.hotspot for found in profile.entries[0].paths.values()) or not profile.entries[0].paths
+    assert data["profile"] in capsys.readouterr().out
+
+
+def test_the_verb_stores_nothing_if_asked_to(cache_dir, capsys):
+    assert quick("--no-save") == 0
+    assert not schema.profile_path().exists() and selection.current_profile() is None
+    assert "Not written, as asked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ops", "matmull"], "did you mean matmul"),
+        (["--budget", "soon"], "such as 30s or 2m"),
+        (["--budget", "0s"], "such as 30s or 2m"),
+        (["--threads", "0"], "numbers of threads"),
+        (["--threads", "4000"], "this process may use"),
+        (["--dtype", "int8"], "unknown dtype"),
+        (["--record"], "one script, or -m"),
+        (["--record", __file__, "--ops", "matmul"], "not for --record"),
+        (["-m", "x"], "are for --record"),
+        (["--", "x"], "are for --record"),
+        (["--record", "no_such_file.py"], "no_such_file"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message, capsys):
+    try:
+        code = main(["tune", *arguments])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_profile_is_wanted(monkeypatch, capsys):
+    monkeypatch.setenv("TENSOROPS_PROFILE", "none")
+    assert main(["tune"]) == 2
+    assert "--no-save" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="save=False"):
+        profiling.autotune(0.0)
+
+
+def test_a_profile_that_cannot_be_written_is_told_and_nothing_else_is_lost(
+    cache_dir, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TENSOROPS_CACHE_DIR", str(tmp_path / "file" / "below"))
+    with pytest.warns(schema.ProfileWarning, match="not used"):
+        selection.reload_profile()
+    assert quick() == 1
+    out = capsys.readouterr().out
+    assert "NOT WRITTEN" in out and "problems in" in out
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name != "posix", reason="needs POSIX signals")
+def test_ctrl_c_stores_what_is_done(tmp_path):
+    environment = os.environ | {"TENSOROPS_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "profiling", "tune", "--budget", "60s", "--threads", "1"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        process.wait(timeout=4)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted: " in out
+    (stored,) = (tmp_path / "profiles").glob("*.json")
+    assert json.loads(stored.read_text())["entries"]
+
+
+@pytest.mark.parametrize("wrong", [{"ops": ["exq"]}, {"dtypes": []}, {"threads": [0]}, {"seconds": -1.0}])
+def test_autotune_refuses_what_makes_no_sense(wrong):
+    with pytest.raises(ValueError, match=r"expected|unknown"):
+        profiling.autotune(**wrong)
+
+
+def test_autotune_reports_and_stores(cache_dir):
+    report = profiling.autotune(1.5, threads=[1], dtypes=["float32"])
+    assert report.path == schema.profile_path() and report.path.exists()
+    assert "problems measured" in str(report) and str(report.path) in str(report)
+
+
+def test_a_case_of_any_layout_has_operands_of_that_layout():
+    from tensorops.backends.base import layout_letter
+
+    case = Case("matmul", "float32", ((5, 7), (7, 3)), "SF")
+    operands = case.operands()
+    assert [layout_letter(array) for array in operands] == ["S", "F"]
+    assert [array.shape for array in operands] == [(5, 7), (7, 3)]
+    assert Case.from_dict(case.to_dict()) == case
