@@ -55,7 +55,7 @@ def unit_points(start: int = 0, seed: float = 0.5) -> Iterator[tuple[float, ...]
     Examples
     --------
     >>> [round(value, 3) for value in next(unit_points())]
-    [0.399, 0.308, 0.225, 0.149, 0.079, 0.016]
+    [0.399, 0.308, 0.226, 0.152, 0.086, 0.027]
     """
     # The positive root of x ** (d + 1) = x + 1 makes the powers of its inverse badly approximable.
     root = 1.5

@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from tensorops.dispatch.schema import Entry, PathResult
+from tensorops.operations import OPERATIONS
 
 from ..cases import Case, flops
 from ..targets import profile_paths
@@ -167,41 +168,88 @@ class PathTimer:
         WorkerError
             If a measuring process ends.
         """
-        paths = {count: tuned_paths(case, count) for count in self.threads}
-        keys = list(dict.fromkeys(_key(path, count, case) for count in self.threads for path in paths[count]))
-        errors: dict[str, str] = {}
-        allocations: dict[Key, tuple[int, int]] = {}
-        by_worker: dict[Worker, list[Key]] = {}
-        for key in keys:
-            # All of them first: one that is missing may replace a process.
-            self._worker(key, case)
-        for key in keys:
-            by_worker.setdefault(self._worker(key, case), []).append(key)
-        for worker, own in by_worker.items():
-            wrong = worker.open(case, self._seed, [PREFIX + path for path, _ in own], lenient=True)
-            errors |= {name.removeprefix(PREFIX): text for name, text in wrong.items()}
-        right = [key for key in keys if key[0] not in errors]
-        contenders = {key: RemoteContender(self._worker(key, case), PREFIX + key[0]) for key in right}
-        for key in right:
-            allocations[key] = self._worker(key, case).allocations(PREFIX + key[0])
-        groups = [[_key(path, count, case) for path in paths[count]] for count in self.threads]
-        samples = take(contenders, groups, seconds)
+        contenders, groups, errors = self._opened(case)
+        allocations = {key: self._worker(key, case).allocations(PREFIX + key[0]) for key in contenders}
+        samples = take(contenders, list(groups.values()), seconds)
         estimated = estimate(samples)
         entries = []
-        for count in self.threads:
+        for count, keys in groups.items():
             results = {}
-            for path in paths[count]:
-                key = _key(path, count, case)
+            for key in keys:
                 if key in estimated:
                     middle, low, high = estimated[key]
                     buffers, size = allocations[key]
                     n = sum(len(block) for block in samples[key])
-                    results[path] = PathResult(middle, low, high, n=n, allocations=buffers, bytes=size)
-            params, layout = case.params, case.layout
-            entries.append(
-                Entry(case.op, case.dtype, case.shapes, layout, params, False, count, paths=results)
-            )
-        return Timed(case, tuple(entry for entry in entries if entry.paths), errors)
+                    results[key[0]] = PathResult(middle, low, high, n=n, allocations=buffers, bytes=size)
+            if results:
+                layout, params = case.layout, case.params
+                in_place = OPERATIONS[case.op].in_place
+                entries.append(
+                    Entry(case.op, case.dtype, case.shapes, layout, params, in_place, count, results)
+                )
+        return Timed(case, tuple(entries), errors)
+
+    def samples(self, case: Case, seconds: float, blocks: int) -> dict[Key, list[list[float]]]:
+        """Return equally many blocks of samples of every path, taken in turns.
+
+        Parameters
+        ----------
+        case : Case
+            The problem.
+        seconds : float
+            No further block is begun after this time, but two are taken whatever they cost.
+        blocks : int
+            How many to take.
+
+        Returns
+        -------
+        dict of Key to list of list of float
+            Blocks of seconds per call of the paths that gave the right result.
+        """
+        contenders, _, _ = self._opened(case)
+        return take(contenders, [], seconds, least=2, most=blocks)
+
+    def key(self, path: str, threads: int, case: Case) -> Key:
+        """Return the contender that a choice of the dispatcher stands for.
+
+        Parameters
+        ----------
+        path : str
+            The path chosen.
+        threads : int
+            Its threads.
+        case : Case
+            The call.
+
+        Returns
+        -------
+        Key
+            The path with the threads that it uses.
+        """
+        return _key(path, threads, case)
+
+    def _opened(self, case: Case) -> tuple[dict[Key, Contender], dict[int, list[Key]], dict[str, str]]:
+        """Prepare a case in all processes; return contenders, candidates by threads, and errors."""
+        groups = {
+            count: [_key(path, count, case) for path in tuned_paths(case, count)] for count in self.threads
+        }
+        keys = list(dict.fromkeys(key for group in groups.values() for key in group))
+        for key in keys:
+            # All of them first: one that is missing may replace a process.
+            self._worker(key, case)
+        by_worker: dict[Worker, list[Key]] = {}
+        for key in keys:
+            by_worker.setdefault(self._worker(key, case), []).append(key)
+        errors: dict[str, str] = {}
+        for worker, own in by_worker.items():
+            wrong = worker.open(case, self._seed, [PREFIX + path for path, _ in own], lenient=True)
+            errors |= {name.removeprefix(PREFIX): text for name, text in wrong.items()}
+        contenders: dict[Key, Contender] = {
+            key: RemoteContender(self._worker(key, case), PREFIX + key[0])
+            for key in keys
+            if key[0] not in errors
+        }
+        return contenders, groups, errors
 
     def _worker(self, key: Key, case: Case) -> Worker:
         path, count = key
@@ -229,6 +277,9 @@ def take(
     groups: Sequence[Sequence[Key]],
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
+    *,
+    least: int = 1,
+    most: int = MOST_BLOCKS,
 ) -> dict[Key, list[list[float]]]:
     """Take blocks of samples in turns until the best of every group is clear.
 
@@ -237,11 +288,13 @@ def take(
     contenders : mapping of Key to Contender
         What is measured.
     groups : sequence of sequence of Key
-        Contenders that the dispatcher chooses among.
+        Contenders that the dispatcher chooses among; none, if all are to be in every block.
     seconds : float
         No further block is begun after this time.
     clock : callable
         Tells the time.
+    least, most : int
+        Blocks that are taken whatever they cost, and at most.
 
     Returns
     -------
@@ -257,7 +310,7 @@ def take(
         loops = {key: calibrate(contender, SAMPLE_SECONDS) for key, contender in contenders.items()}
         running = list(contenders)
         rounds = 2
-        for number in range(MOST_BLOCKS):
+        for number in range(most):
             taken: dict[Key, list[float]] = {key: [] for key in running}
             for order in turns(len(running), rounds):
                 for index in order:
@@ -268,9 +321,10 @@ def take(
                     break
             for key, values in taken.items():
                 blocks[key].append(values)
-            if number == 0:
+            if number == 0 and groups:
                 running = [key for key in running if _may_win(key, blocks, groups)]
-            if clock() - start > seconds or _settled(blocks, groups, number + 1):
+            enough = clock() - start > seconds or (groups and _settled(blocks, groups, number + 1))
+            if enough and number + 1 >= least:
                 break
             # None always runs first.
             running = running[1:] + running[:1]

@@ -241,7 +241,7 @@ class _Session:
         self.loops: dict[str, Callable[[int], float]] = {}
 
     def open(
-        self, case: Case, seed: int, names: Sequence[str], oracle: bool, lenient: bool
+        self, case: Case, seed: int, names: Sequence[str], oracle: bool, lenient: bool = False
     ) -> dict[str, str]:
         self.loops.clear()
         operands = case.operands(seed)

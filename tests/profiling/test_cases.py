@@ -73,7 +73,7 @@ def test_a_case_survives_json(case):
 
 @pytest.mark.parametrize(
     ("dtype", "layout", "message"),
-    [("int8", "CC", "float32, float64"), ("float32", "CX", "C or F"), ("float32", "C", "C or F")],
+    [("int8", "CC", "float32, float64"), ("float32", "CX", "C, F or S"), ("float32", "C", "C, F or S")],
 )
 def test_a_wrong_case_is_refused(dtype, layout, message):
     with pytest.raises(ValueError, match=message):
