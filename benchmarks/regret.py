@@ -33,7 +33,7 @@ from profiling.document import Column, Document, Section, Table, three_digits, t
 from profiling.measure.tune import tune
 from profiling.measure.tuning_gain import choice_of
 from profiling.measure.tuning_space import problems, sizes_of
-from profiling.measure.tuning_timer import Key, PathTimer
+from profiling.measure.tuning_timer import Key, PathTimer, contender_key
 from profiling.progress import share_bar
 from profiling.reporters.text import TextReporter
 from tensorops.dispatch import schema
@@ -144,7 +144,7 @@ def measure(cases: Sequence[Case], threads: Sequence[int], profile: Profile | No
             }
             samples = timer.samples(case, SHAPE_SECONDS, BLOCKS)
             for count in threads:
-                rows.append(_row(case, count, samples, before, profile is not None, timer))
+                rows.append(_row(case, count, samples, before, profile is not None))
     return rows
 
 
@@ -154,10 +154,9 @@ def _row(
     samples: Mapping[Key, Sequence[Sequence[float]]],
     choices: Mapping[tuple[str, int], Key],
     tuned: bool,
-    timer: PathTimer,
 ) -> dict[str, Any]:
     # The threads of NumPy's BLAS are not the dispatcher's to choose.
-    numpy = timer.key("numpy", count, case)
+    numpy = contender_key("numpy", count, case)
     candidates = [key for key in samples if key[1] <= count and (key[0] != "numpy" or key == numpy)]
     seconds = {key: math.exp(sum(halves(samples[key])) / 2) for key in candidates}
     best = min(seconds, key=lambda key: seconds[key])
@@ -172,7 +171,7 @@ def _row(
         "seconds": {_text(key): value for key, value in seconds.items()},
     }
     for kind in ("tuned", "shipped") if tuned else ("shipped",):
-        key = timer.key(choices[kind, count][0], choices[kind, count][1], case)
+        key = choices[kind, count]
         row[kind] = _text(key)
         row[f"{kind}_regret"] = regret(samples, candidates, key) if key in samples else None
     return row

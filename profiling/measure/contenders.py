@@ -171,9 +171,12 @@ def forced_path(path: str) -> Iterator[None]:
     policy = importlib.import_module("tensorops.dispatch.policy")
     selection = importlib.import_module("tensorops.dispatch.selection")
     table = importlib.import_module("tensorops.dispatch.table")
-    chosen = policy.Choice(path, "to be measured", ())
+
+    def chosen(call: Any, backend: str | None = None) -> Any:
+        return policy.Choice(path, "to be measured", (), threads=call.threads)
+
     try:
-        with mock.patch.object(selection, "choose_path", lambda call, backend=None: chosen):
+        with mock.patch.object(selection, "choose_path", chosen):
             table.clear()
             yield
     finally:

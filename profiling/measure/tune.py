@@ -110,7 +110,7 @@ def tune(
     budget : float
         Seconds; no problem is begun after them.
     threads : sequence of int
-        Numbers of threads that calls may use.
+        Numbers of threads that calls may use; one is measured beside them.
     dtypes : sequence of str
         Of the operands.
     measurer : Measurer, optional
@@ -137,6 +137,8 @@ def tune(
     """
     start = clock()
     tuned = Tuned()
+    # One thread is always a choice.
+    threads = sorted({1, *threads})
     groups = _groups(ops, dtypes, tuned)
     try:
         with PathTimer(threads) if measurer is None else measurer as timer:
@@ -264,7 +266,7 @@ def _next(group: _Group, threads: Sequence[int], groups: Sequence[_Group]) -> Ca
         group.queue = choose_next(
             [*halved[-CANDIDATES:], *fresh],
             list(group.timed),
-            lambda case: [predicted_times(case, count, profile) for count in sorted(set(threads))],
+            lambda case: [predicted_times(case, count, profile) for count in threads],
             ROUND_POINTS,
         )
     return group.queue.pop(0) if group.queue else None
@@ -300,7 +302,7 @@ def predicted_times(case: Case, threads: int, profile: Profile | None) -> Mappin
     usable, excluded = usable_paths(_call(case, threads))
     choice = policy.choose(_call(case, threads), profile, usable, excluded)
     return {
-        f"{item.path}:{getattr(item, 'threads', threads)}": item.predicted_seconds
+        f"{item.path}:{item.threads or threads}": item.predicted_seconds
         for item in choice.candidates
         if item.predicted_seconds is not None
     }

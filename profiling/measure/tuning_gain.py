@@ -12,7 +12,7 @@ from tensorops.dispatch import policy
 from tensorops.dispatch.records import Entry, Profile
 
 from ..cases import Case
-from .tuning_timer import Timed
+from .tuning_timer import Timed, contender_key
 
 CONFIRMED = 8
 """Changes that are measured once more."""
@@ -96,7 +96,7 @@ def choice_of(case: Case, threads: int, profile: Profile | None) -> tuple[str, i
     path : str
         Backend and variant.
     threads : int
-        At most those allowed.
+        Those that it uses, at most those allowed.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def choice_of(case: Case, threads: int, profile: Profile | None) -> tuple[str, i
     """
     call = Call(case.op, case.dtype, case.shapes, case.layout, case.params, threads=threads)
     choice = policy.choose(call, profile, *usable_paths(call))
-    return choice.path, int(getattr(choice, "threads", threads))
+    return contender_key(choice.path, choice.threads, case)
 
 
 def changes(entries: Sequence[Entry], before: Profile | None, after: Profile | None) -> list[Change]:
@@ -136,7 +136,7 @@ def changes(entries: Sequence[Entry], before: Profile | None, after: Profile | N
         old, new = (choice_of(case, entry.threads, profile) for profile in (before, after))
         first, second = (seconds.get((case, *choice)) for choice in (old, new))
         if old != new and first is not None and second is not None:
-            texts = [_choice_text(choice, entry.threads) for choice in (old, new)]
+            texts = [_choice_text(choice, entry.threads, case) for choice in (old, new)]
             found.append(Change(case, entry.threads, texts[0], texts[1], first, second))
     return sorted(found, key=lambda change: -change.ratio)
 
@@ -190,9 +190,9 @@ def mean_gain(entries: Sequence[Entry], before: Profile | None, after: Profile |
     return math.exp(math.fsum(gains) / max(1, len(entries)))
 
 
-def _choice_text(choice: tuple[str, int], allowed: int) -> str:
+def _choice_text(choice: tuple[str, int], allowed: int, case: Case) -> str:
     path, threads = choice
-    if threads == allowed:
+    if choice == contender_key(path, allowed, case):
         return path
     return f"{path} on {threads} thread{'s' * (threads != 1)}"
 

@@ -209,29 +209,11 @@ class PathTimer:
         contenders, _, _ = self._opened(case)
         return take(contenders, [], seconds, least=2, most=blocks)
 
-    def key(self, path: str, threads: int, case: Case) -> Key:
-        """Return the contender that a choice of the dispatcher stands for.
-
-        Parameters
-        ----------
-        path : str
-            The path chosen.
-        threads : int
-            Its threads.
-        case : Case
-            The call.
-
-        Returns
-        -------
-        Key
-            The path with the threads that it uses.
-        """
-        return _key(path, threads, case)
-
     def _opened(self, case: Case) -> tuple[dict[Key, Contender], dict[int, list[Key]], dict[str, str]]:
         """Prepare a case in all processes; return contenders, candidates by threads, and errors."""
         groups = {
-            count: [_key(path, count, case) for path in tuned_paths(case, count)] for count in self.threads
+            count: [contender_key(path, count, case) for path in tuned_paths(case, count)]
+            for count in self.threads
         }
         keys = list(dict.fromkeys(key for group in groups.values() for key in group))
         for key in keys:
@@ -268,7 +250,29 @@ class PathTimer:
         return self._workers[shared]
 
 
-def _key(path: str, threads: int, case: Case) -> Key:
+def contender_key(path: str, threads: int, case: Case) -> Key:
+    """Return the contender that a path at a number of threads is.
+
+    Parameters
+    ----------
+    path : str
+        A path of the dispatcher.
+    threads : int
+        Threads that it is given.
+    case : Case
+        What it computes.
+
+    Returns
+    -------
+    Key
+        The path with the threads that it uses.
+
+    Examples
+    --------
+    >>> from .tuning_space import case_of
+    >>> contender_key("blocked/small", 2, case_of("matmul", "float32", (4, 4, 4, 1)))
+    ('blocked/small', 1)
+    """
     return (path, threads if uses_threads(path, case.op) else 1)
 
 
