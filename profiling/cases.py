@@ -228,7 +228,7 @@ def result_shape(case: Case) -> Shape:
     >>> result_shape(product_case(2, 3, 4, "float32", batch=(5,)))
     (5, 2, 4)
     """
-    return OPERATIONS[case.op].out_shape(case.shapes)
+    return OPERATIONS[case.op].out_shape(case.shapes, dict(case.params))
 
 
 def flops(case: Case) -> int:
@@ -249,7 +249,7 @@ def flops(case: Case) -> int:
     >>> flops(square_case(128, "float32"))
     4194304
     """
-    return OPERATIONS[case.op].flops(case.shapes)
+    return OPERATIONS[case.op].flops(case.shapes, dict(case.params))
 
 
 LAYOUTS = ("CC", "CF", "FC", "FF")

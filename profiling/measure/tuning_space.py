@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from tensorops.operations import OPERATIONS, product_dims
+from tensorops.operations import OPERATIONS
 
 from ..cases import Case, result_shape
 
@@ -126,7 +126,7 @@ def cost_class(op: str) -> str:
     >>> cost_class("matmul")
     'product'
     """
-    return str(getattr(OPERATIONS[op], "cost_class", "product"))
+    return OPERATIONS[op].cost_class
 
 
 def problems(op: str, dtype: str, start: int = 0, seed: float = 0.5) -> Iterator[Case]:
@@ -160,7 +160,9 @@ def problems(op: str, dtype: str, start: int = 0, seed: float = 0.5) -> Iterator
             yield case
 
 
-def case_of(op: str, dtype: str, sizes: Sizes, layout: str = "") -> Case:
+def case_of(
+    op: str, dtype: str, sizes: Sizes, layout: str = "", params: tuple[tuple[str, object], ...] = ()
+) -> Case:
     """Return the call of an operation that has these sizes.
 
     Parameters
@@ -173,6 +175,8 @@ def case_of(op: str, dtype: str, sizes: Sizes, layout: str = "") -> Case:
         As ``OpSpec.sizes``.
     layout : str
         Letters of the first operands; the others are as allocated.
+    params : tuple of (str, object)
+        Parameters of the call.
 
     Returns
     -------
@@ -184,8 +188,8 @@ def case_of(op: str, dtype: str, sizes: Sizes, layout: str = "") -> Case:
     >>> case_of("matmul", "float32", (2, 3, 4, 1)).shapes
     ((2, 3), (3, 4))
     """
-    shapes = _shapes_of(op, sizes)
-    return Case(op, dtype, shapes, layout.ljust(len(shapes), "C")[: len(shapes)])
+    shapes = tuple(tuple(shape) for shape in OPERATIONS[op].shapes_of(sizes, dict(params)))
+    return Case(op, dtype, shapes, layout.ljust(len(shapes), "C")[: len(shapes)], "", params)
 
 
 def sizes_of(case: Case) -> Sizes:
@@ -206,12 +210,7 @@ def sizes_of(case: Case) -> Sizes:
     >>> sizes_of(case_of("matmul", "float32", (2, 3, 4, 5)))
     (2, 3, 4, 5)
     """
-    named = getattr(OPERATIONS[case.op], "sizes", None)
-    if named is not None:
-        m, k, n, count = named(case.shapes, dict(case.params))
-        return m, k, n, count
-    dims = product_dims(case.shapes)
-    return dims.m, dims.k, dims.n, dims.count
+    return OPERATIONS[case.op].sizes(case.shapes, dict(case.params))
 
 
 def middle(first: Case, second: Case) -> Case:
@@ -234,16 +233,7 @@ def middle(first: Case, second: Case) -> Case:
     """
     pairs = zip(sizes_of(first), sizes_of(second), strict=True)
     a, b, c, d = (round(math.sqrt(low * high)) for low, high in pairs)
-    return case_of(first.op, first.dtype, (a, b, c, d), first.layout)
-
-
-def _shapes_of(op: str, sizes: Sizes) -> tuple[tuple[int, ...], ...]:
-    named = getattr(OPERATIONS[op], "shapes_of", None)
-    if named is not None:
-        return tuple(tuple(shape) for shape in named(sizes))
-    m, k, n, count = sizes
-    batch = (count,) if count > 1 else ()
-    return (*batch, m, k), (*batch, k, n)
+    return case_of(first.op, first.dtype, (a, b, c, d), first.layout, first.params)
 
 
 def footprint(case: Case) -> int:
