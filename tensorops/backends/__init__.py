@@ -21,6 +21,7 @@ __all__ = [
     "ComputeBackend",
     "backends",
     "get_backend",
+    "loaded_backends",
     "on_change",
     "register_backend",
     "run_path",
@@ -85,6 +86,22 @@ def get_backend(name: str) -> ComputeBackend:
     if name in _broken:
         raise ValueError(f"backend {name!r} cannot be used: {_broken[name]}")
     raise ValueError(f"unknown backend {name!r}; known: {', '.join(known)}")
+
+
+def loaded_backends() -> tuple[ComputeBackend, ...]:
+    """Return every backend that could be loaded, available or not.
+
+    Returns
+    -------
+    tuple of ComputeBackend
+        In the order of the names that `backends` lists.
+
+    Examples
+    --------
+    >>> "numpy" in [backend.name for backend in loaded_backends()]
+    True
+    """
+    return tuple(_registry().values())
 
 
 def register_backend(backend: ComputeBackend, *, replace: bool = False) -> None:

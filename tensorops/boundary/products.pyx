@@ -216,6 +216,13 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     return c
 
 
+cdef object by_owner(str op, tuple operands, dict params, object out, object backend):
+    """Let the backend compute that an operand belongs to; NotImplemented if there is none."""
+    from tensorops.backends.owners import apply_by_owner
+
+    return apply_by_owner(op, operands, params, out, active_backend() if backend is None else backend)
+
+
 cdef int no_memory(a, b) except -1:
     raise MemoryError(f"matmul: no work memory for operands of shapes {a.shape} and {b.shape}")
 
@@ -229,6 +236,12 @@ cdef bint answers_for_itself(object operand):
 cdef object general(object a, object b, object out, object backend):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef int dtype
+    cdef bint ready_made = np.PyArray_CheckExact(a) and np.PyArray_CheckExact(b)
+    if not ready_made or not (out is None or np.PyArray_CheckExact(out)):
+        # Before anybody is told of the call: it is told of the parts when they are computed.
+        result = by_owner("matmul", (a, b), {}, out, backend)
+        if result is not NotImplemented:
+            return result
     if calls.to_be_told():
         return calls.told("matmul", matmul, (a, b), {"out": out, "backend": backend})
     if backend is not None:

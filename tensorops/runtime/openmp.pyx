@@ -25,9 +25,11 @@ cdef extern from *:
     #define TENSOROPS_OPENMP 0
     static int tensorops_team_size(void) { return 1; }
     #endif
+    static __thread int tensorops_thread_limit = 0;
     """
     enum: TENSOROPS_OPENMP
     int tensorops_forked
+    int tensorops_thread_limit
     void tensorops_watch_forks() noexcept nogil
     int tensorops_team_size() noexcept nogil
 
@@ -50,7 +52,8 @@ cdef int thread_limit() noexcept nogil:
     """Return how many threads a kernel may use now."""
     if not TENSOROPS_OPENMP or tensorops_forked:
         return 1
-    return chosen_threads if chosen_threads > 0 else decide_threads()
+    cdef int threads = chosen_threads if chosen_threads > 0 else decide_threads()
+    return min(threads, tensorops_thread_limit) if tensorops_thread_limit > 0 else threads
 
 
 cdef void run_parallel(body_t body, void *context, int threads) noexcept nogil:
@@ -128,3 +131,31 @@ def set_num_threads(threads: int) -> None:
     if threads < 1 or threads > 4096:
         raise ValueError(f"the number of threads must be between 1 and 4096, not {threads}")
     chosen_threads = threads
+
+
+def limit_this_thread(threads: int) -> int:
+    """Limit the threads of the kernels that the calling thread starts, below the process's own limit.
+
+    Parameters
+    ----------
+    threads : int
+        At least 1; 0 for no limit but the process's; a negative number changes nothing.
+
+    Returns
+    -------
+    int
+        The limit until now, 0 for none.
+
+    Examples
+    --------
+    >>> before = limit_this_thread(1)
+    >>> get_num_threads()
+    1
+    >>> limit_this_thread(before)
+    1
+    """
+    global tensorops_thread_limit
+    cdef int before = tensorops_thread_limit
+    if threads >= 0:
+        tensorops_thread_limit = threads
+    return before
