@@ -44,6 +44,10 @@ def thin(dtype: str) -> Iterator[Dims]:
     yield 9, 270, 1030
     yield 16, 270, 1030
     yield 1030, 270, 13
+    # Deeper than what is added up at once, and wider than what is at once added up.
+    yield 3, 1031, 70
+    yield 70, 1537, 9
+    yield 5, 513, 4100
 
 
 def vectors(dtype: str) -> Iterator[Dims]:

@@ -1,7 +1,7 @@
 """Block sizes of the five loops, from the tile and the caches.
 
-The rules follow Goto and van de Geijn: a KC x NR strip of B comes from L1 while A streams past it,
-an MC x KC block of A stays in L2, a KC x NC panel of B stays in L3.
+The rules follow Goto and van de Geijn: a KC x NR strip of B is read in order from L1 or L2 while A
+streams past it, an MC x KC block of A stays in L2, a KC x NC panel of B stays in L3.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def block_sizes(mr: int, nr: int, itemsize: int, l1: int, l2: int) -> Blocking:
     Examples
     --------
     >>> block_sizes(6, 16, 4, 32 << 10, 512 << 10)
-    Blocking(mc=108, kc=384, nc=1360)
+    Blocking(mc=84, kc=512, nc=1024)
     """
-    # The strip of B may take most of L1: a deeper block makes fewer passes over C. At 512 it would gain
-    # a few per cent more, but the error of sums so long comes to twice NumPy's.
-    kc = max(64, min(384, l1 // (nr * itemsize) // 8 * 8))
+    # A deeper block makes fewer passes over C, which gains more than a strip of B that overflows L1 loses:
+    # the strip is read in order. The error does not depend on it, see LONGEST_RUN.
+    kc = max(64, min(512, 2 * l1 // (nr * itemsize) // 8 * 8))
     # A third of L2 for the block of A.
     mc = max(mr, min(1024, l2 // 3 // (kc * itemsize)) // mr * mr)
     nc = max(nr, PANEL_BYTES // (kc * itemsize) // nr * nr)

@@ -12,7 +12,8 @@ from libc.string cimport memcpy, memset
 
 from tensorops.kernels.gemm.kernels cimport Kernels, pack_t
 from tensorops.kernels.gemm.plan cimport (
-    KIND_BLOCKS, KIND_DOTS, KIND_NOTHING, KIND_THIN, KIND_TILE, KIND_ZERO, Plan, Product, divided,
+    KIND_BLOCKS, KIND_DOTS, KIND_NOTHING, KIND_THIN, KIND_TILE, KIND_ZERO, THIN_RUN, THIN_SPAN, Plan, Product,
+    divided,
 )
 from tensorops.runtime.openmp cimport run_parallel
 from tensorops.runtime.workspace cimport borrow
@@ -150,11 +151,27 @@ cdef void run_dots(const Plan *plan, const char *x) noexcept nogil:
     plan.family.kernels.gemv_rows(p.m, p.k, p.a, p.rs_a, x, p.c, p.accumulate)
 
 
-cdef void run_thin(const Plan *plan) noexcept nogil:
+cdef void run_thin(const Plan *plan, char *work) noexcept nogil:
     cdef const Product *p = &plan.product
-    plan.family.kernels.thin(
-        p.m, p.n, p.k, p.a, p.rs_a, p.cs_a, p.b, p.rs_b, p.c, p.rs_c, p.accumulate
-    )
+    cdef const Kernels *kernels = plan.family.kernels
+    cdef Py_ssize_t size = kernels.itemsize
+    cdef Py_ssize_t span = p.n if p.k <= THIN_RUN else THIN_SPAN
+    cdef Py_ssize_t jc, pc, nc, kc
+    cdef const char *a
+    cdef const char *b
+    cdef char *c
+    for jc from 0 <= jc < p.n by span:
+        nc = min(span, p.n - jc)
+        c = p.c + jc * size
+        for pc from 0 <= pc < p.k by THIN_RUN:
+            kc = min(<Py_ssize_t> THIN_RUN, p.k - pc)
+            a = p.a + pc * p.cs_a * size
+            b = p.b + (pc * p.rs_b + jc) * size
+            if pc == 0:
+                kernels.thin(p.m, nc, kc, a, p.rs_a, p.cs_a, b, p.rs_b, c, p.rs_c, p.accumulate)
+            else:
+                kernels.thin(p.m, nc, kc, a, p.rs_a, p.cs_a, b, p.rs_b, work, nc, False)
+                kernels.add_rows(p.m, nc, work, nc, c, p.rs_c)
 
 
 cdef const char *vector_of(const Plan *plan, char *work) noexcept nogil:
@@ -180,7 +197,7 @@ cdef void run_serially(const Plan *plan, char *work) noexcept nogil:
     elif plan.kind == KIND_BLOCKS:
         outer_loops(plan, work)
     elif plan.kind == KIND_THIN:
-        run_thin(plan)
+        run_thin(plan, work)
     elif plan.kind == KIND_DOTS:
         run_dots(plan, vector_of(plan, work))
     elif plan.kind == KIND_ZERO:
@@ -222,7 +239,7 @@ cdef void run_member(void *context, int thread, int threads) noexcept nogil:
         if plan.kind == KIND_BLOCKS:
             outer_loops(&part, team.work + thread * plan.work_bytes)
         elif plan.kind == KIND_THIN:
-            run_thin(&part)
+            run_thin(&part, team.work + thread * plan.work_bytes)
         else:
             run_dots(&part, team.x)
 
@@ -233,7 +250,7 @@ cdef int run_plan(const Plan *plan) noexcept nogil:
     team.plan = plan
     team.work = NULL
     if plan.work_bytes:
-        team.work = <char *> borrow(plan.work_bytes * plan.threads)
+        team.work = <char *> borrow(max(plan.work_bytes * plan.threads, plan.reserve_bytes))
         if team.work == NULL:
             return -1
     if plan.threads == 1:

@@ -5,6 +5,10 @@ from tensorops.kernels.gemm.family cimport Family
 cdef enum:
     # Multiply-adds that one more thread must have to do to be worth its start.
     THREAD_WORK = 1 << 18
+    # A streamed product adds to C a few products at a time. Every THIN_RUN of its depth, beyond the first,
+    # are added up in work memory, THIN_SPAN columns at once: else C gathered the error of so many sums.
+    THIN_RUN = 512
+    THIN_SPAN = 4096
 
 cdef enum Packing:
     PACK_AUTO
@@ -46,8 +50,9 @@ ctypedef struct Plan:
     Py_ssize_t mc
     Py_ssize_t kc
     Py_ssize_t nc
-    size_t panel_bytes   # of one thread's panel of B
-    size_t work_bytes    # of one thread's work memory
+    size_t panel_bytes     # of one thread's panel of B
+    size_t work_bytes      # of one thread's work memory
+    size_t reserve_bytes   # of all threads' work memory, for the largest product to come
     int grid_m           # parts that the rows and the columns of C are cut into
     int grid_n
     int threads

@@ -21,12 +21,17 @@ cdef enum:
     PACK_B_TILES = 4
     PACK_B_BYTES = 40 << 10
     # Packing A pays once more strips than this read it: late where its rows are contiguous, soon where
-    # its columns start at addresses that compete for the same lines of the cache.
+    # its columns, or more of its rows than a set of L1 has ways, start at addresses that compete for
+    # the same lines of the cache.
     PACK_A_STRIPS_OF_ROWS = 32
     PACK_A_STRIPS = 8
     PACK_A_STRIPS_COLLIDING = 2
     COLLIDING_BYTES = 1024
+    COLLIDING_ROW_BYTES = 4096
+    WAYS = 8
     PAGE = 4096
+    # A product that needs this share of the largest blocks' work memory, or more, reserves all of it.
+    RESERVE_SHARE = 8
 
 
 cdef Py_ssize_t divided(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t step) noexcept nogil:
@@ -66,6 +71,8 @@ cdef inline Kind special_kind(const Family *family, const Product *p) noexcept n
 cdef inline Py_ssize_t strips_before_packing(const Family *family, const Product *p) noexcept nogil:
     """Return how many strips of B must read A for its packing to pay."""
     if p.cs_a == 1:
+        if family.kernels.mr > WAYS and p.rs_a * family.kernels.itemsize % COLLIDING_ROW_BYTES == 0:
+            return PACK_A_STRIPS_COLLIDING
         return PACK_A_STRIPS_OF_ROWS
     if p.cs_a * family.kernels.itemsize % COLLIDING_BYTES == 0:
         return PACK_A_STRIPS_COLLIDING
@@ -107,6 +114,9 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
     cdef const Kernels *kernels = plan.family.kernels
     cdef const Product *p = &plan.product
     cdef Py_ssize_t size = kernels.itemsize
+    cdef size_t largest
+    cdef Py_ssize_t nc_largest
+    cdef int threads = plan.threads
     plan.pack_b = packing == PACK_ALWAYS or p.cs_b != 1
     if packing == PACK_AUTO and p.m > PACK_B_TILES * kernels.mr and p.k * p.n * size > PACK_B_BYTES:
         plan.pack_b = True
@@ -118,9 +128,8 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
             return
     plan.kc = block_of(p.k, plan.family.kc, 1)
     plan.mc = block_of(divided(p.m, plan.grid_m, 1), plan.family.mc, kernels.mr)
-    plan.nc = block_of(
-        divided(p.n, plan.grid_n, 1), max(kernels.nr, plan.family.nc // plan.threads), kernels.nr
-    )
+    nc_largest = max(kernels.nr, plan.family.nc // plan.threads // kernels.nr * kernels.nr)
+    plan.nc = block_of(divided(p.n, plan.grid_n, 1), nc_largest, kernels.nr)
     if plan.pack_b:
         plan.panel_bytes = plan.nc * plan.kc * size
     elif p.n % kernels.lanes:
@@ -130,6 +139,10 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
     plan.work_bytes = plan.panel_bytes
     if plan.pack_a:
         plan.work_bytes += divided(plan.mc * plan.kc * size, 1, PAGE)
+    largest = divided(nc_largest * plan.family.kc * size, 1, PAGE)
+    largest += divided(plan.family.mc * plan.family.kc * size, 1, PAGE)
+    if plan.work_bytes * plan.threads * RESERVE_SHARE >= largest * threads:
+        plan.reserve_bytes = largest * threads
 
 
 cdef void make_plan(
@@ -144,6 +157,7 @@ cdef void make_plan(
     plan.copy_x = False
     plan.panel_bytes = 0
     plan.work_bytes = 0
+    plan.reserve_bytes = 0
     plan.threads = 1
     if product.m == 0 or product.n == 0 or (product.k == 0 and product.accumulate):
         plan.kind = KIND_NOTHING
@@ -165,5 +179,9 @@ cdef void make_plan(
         plan.copy_x = plan.product.rs_b != 1 and plan.product.k > 1
         if plan.copy_x:
             plan.work_bytes = plan.product.k * family.kernels.itemsize
+    elif plan.kind == KIND_THIN:
+        if plan.product.k > THIN_RUN:
+            plan.work_bytes = plan.product.m * min(plan.product.n, THIN_SPAN) * family.kernels.itemsize
+            plan.work_bytes = divided(plan.work_bytes, 1, PAGE)
     elif plan.kind == KIND_BLOCKS:
         plan_blocks(plan, packing)

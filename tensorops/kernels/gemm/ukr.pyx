@@ -10,7 +10,7 @@ References: Goto, van de Geijn, "Anatomy of High-Performance Matrix Multiplicati
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
-from tensorops.kernels.gemm.kernels cimport KERNELS_VERSION, Kernels
+from tensorops.kernels.gemm.kernels cimport KERNELS_VERSION, LONGEST_RUN, Kernels
 
 cdef extern from *:
     """
@@ -108,6 +108,7 @@ table.pack_a = pack_a
 table.pack_b = pack_b
 table.gemv_rows = gemv_rows
 table.thin = thin
+table.add_rows = add_rows
 table.peak = peak
 
 capsule = PyCapsule_New(&table, b"tensorops.kernels.gemm.Kernels", NULL)

@@ -18,21 +18,27 @@ cdef inline void dots(
 ) noexcept nogil:
     # `rows` dot products at a time share each load of x; two accumulators a row hide the latency.
     cdef vector_t acc[4][2]
+    cdef vector_t sums[4]
     cdef real_t total
     cdef Py_ssize_t p = 0
-    cdef Py_ssize_t q
+    cdef Py_ssize_t q, stop
     cdef int i, j
-    memset(acc, 0, sizeof(acc))
+    memset(sums, 0, sizeof(sums))
     while p + 2 * LANES <= k:
+        stop = min(k, p + 2 * LANES * LONGEST_RUN)
+        memset(acc, 0, sizeof(acc))
+        while p + 2 * LANES <= stop:
+            for i in range(rows):
+                for j in range(2):
+                    acc[i][j] += (
+                        (<unaligned_t *> (a + i * stride + p + j * LANES))[0]
+                        * (<unaligned_t *> (x + p + j * LANES))[0]
+                    )
+            p += 2 * LANES
         for i in range(rows):
-            for j in range(2):
-                acc[i][j] += (
-                    (<unaligned_t *> (a + i * stride + p + j * LANES))[0]
-                    * (<unaligned_t *> (x + p + j * LANES))[0]
-                )
-        p += 2 * LANES
+            sums[i] += acc[i][0] + acc[i][1]
     for i in range(rows):
-        total = lanes_sum(acc[i][0] + acc[i][1])
+        total = lanes_sum(sums[i])
         for q in range(p, k):
             total += a[i * stride + q] * x[q]
         y[i] = y[i] + total if accumulate else total
@@ -154,6 +160,17 @@ cdef void thin(
             p += 1
             left += cs_a
             right += rs_b
+
+
+cdef void add_rows(
+    Py_ssize_t m, Py_ssize_t n, const void *sums, Py_ssize_t stride, void *c, Py_ssize_t rs_c,
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef const real_t *source = <const real_t *> sums
+    cdef real_t *target = <real_t *> c
+    for i in range(m):
+        for j in range(n):
+            target[i * rs_c + j] += source[i * stride + j]
 
 
 cdef double peak(Py_ssize_t iterations) noexcept nogil:
