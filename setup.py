@@ -11,13 +11,13 @@ OpenMP is missing, ``TENSOROPS_DEBUG=1`` adds bounds checks, ``TENSOROPS_ANNOTAT
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -133,10 +133,26 @@ def translate(modules: list[Extension], folder: Path, **directives) -> list[Exte
     )
 
 
-def translate_row(name: str, source: str) -> str:
-    """Translate a micro-kernel's source for one row of the table and return the C file."""
-    (translated,) = translate([Extension(name, [source])], Path("build/cython", name.rpartition(".")[2]))
-    return translated.sources[0]
+def translate_rows(rows, build: Path) -> list[str]:
+    """Translate each row's source and return the C files; forked processes share the rows out.
+
+    cythonize() works in parallel only on modules of different sources, and a pool would have to
+    import this file, which pip runs without a module. What the children wrote is up to date here.
+    """
+    jobs = [([Extension(row.module, [row.source])], build / row.name) for row in rows]
+    children = []
+    if hasattr(os, "fork"):
+        context = multiprocessing.get_context("fork")
+        for first in range(1, min(WORKERS, len(jobs))):
+            share = jobs[first::WORKERS]
+            children.append(context.Process(target=lambda share=share: [translate(*job) for job in share]))
+    for child in children:
+        child.start()
+    for job in jobs[::WORKERS]:
+        translate(*job)
+    for child in children:
+        child.join()
+    return [translate(*job)[0].sources[0] for job in jobs]
 
 
 def extensions() -> list[Extension]:
@@ -169,10 +185,7 @@ def extensions() -> list[Extension]:
         macros = [("CYTHON_TRACE_NOGIL", "1")]
         built.append(extension(name, translated.sources[0], optimise="-O1", macros=macros))
     rows = table.buildable_rows()
-    # One source, translated under several names: a single cythonize() would write one file for all.
-    with ProcessPoolExecutor(WORKERS) as pool:
-        names, sources = [row.module for row in rows], [row.source for row in rows]
-        c_files = list(pool.map(translate_row, names, sources))
+    c_files = translate_rows(rows, build)
     for row, c_file in zip(rows, c_files, strict=True):
         macros = [
             ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),
