@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,19 +167,9 @@ def forced_path(path: str) -> Iterator[None]:
     None
         The dispatcher chooses by itself again at the end.
     """
-    policy = importlib.import_module("tensorops.dispatch.policy")
     selection = importlib.import_module("tensorops.dispatch.selection")
-    table = importlib.import_module("tensorops.dispatch.table")
-
-    def chosen(call: Any, backend: str | None = None) -> Any:
-        return policy.Choice(path, "to be measured", (), threads=call.threads)
-
-    try:
-        with mock.patch.object(selection, "choose_path", chosen):
-            table.clear()
-            yield
-    finally:
-        table.clear()
+    with selection.force_path(path):
+        yield
 
 
 class PathLibrary(TensoropsLibrary):

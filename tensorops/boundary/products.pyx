@@ -4,7 +4,9 @@ cimport numpy as np
 
 import numpy
 
+from tensorops.dispatch import running
 from tensorops.dispatch.selection import active_backend
+from tensorops.dispatch.table import path_name as table_path_name
 
 from tensorops.dispatch cimport table
 from tensorops.dispatch.table cimport PATH_NUMPY, PATH_PACKED, PATH_SMALL, Decision
@@ -144,9 +146,12 @@ cdef inline void matrix_of(np.ndarray x, const char **data, Py_ssize_t *rs, Py_s
     cs[0] = np.PyArray_STRIDES(x)[1] // size
 
 
-cdef bint straight():
-    """Tell whether a call may go to its kernel: nobody is to be told of it, and no backend was asked for."""
-    return not calls.to_be_told() and active_backend() is None
+cdef int matmul_for(object backend) except -1:
+    """Return the operation's number for the backend that was asked for, here or by `use_backend`."""
+    if backend is None:
+        # The first question reads TENSOROPS_BACKEND, which may set the detour.
+        backend = active_backend()
+    return MATMUL if backend is None else table.operation_number("matmul", (), backend)
 
 
 cdef object matrices(np.ndarray a, np.ndarray b, object out):
@@ -159,6 +164,7 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     cdef const Family *family
     cdef Decision decision
     cdef int status
+    cdef int operation = MATMUL
     if np.PyArray_NDIM(a) != 2 or np.PyArray_NDIM(b) != 2:
         return None
     if (dtype != np.NPY_FLOAT and dtype != np.NPY_DOUBLE) or not usable(a, dtype) or not usable(b, dtype):
@@ -168,8 +174,10 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     product.n = np.PyArray_DIMS(b)[1]
     if np.PyArray_DIMS(b)[0] != product.k:
         return None
-    if calls.detours and not straight():
-        return None
+    if calls.detours:
+        if calls.to_be_told():
+            return None
+        operation = matmul_for(None)
     if out is None:
         dims[0] = product.m
         dims[1] = product.n
@@ -193,7 +201,7 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     matrix_of(c, <const char **> &product.c, &product.rs_c, &product.cs_c)
     product.accumulate = False
     table.look_up(
-        MATMUL, np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
+        operation, np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
         3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b),
         thread_limit(), &decision,
     )
@@ -367,18 +375,17 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
     product.accumulate = False
     fold(&product, &stack)
     decision.path = PATH_SMALL
-    if backend is None and calls.detours & DETOUR_BACKEND:
-        backend = active_backend()
-    if c.size and backend is None:
+    decision.threads = 1
+    if c.size or backend is not None or calls.detours & DETOUR_BACKEND:
         table.look_up(
-            MATMUL, <int> size, product.m, product.k, product.n, count_of(&stack),
+            matmul_for(backend), <int> size, product.m, product.k, product.n, count_of(&stack),
             3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b),
             thread_limit(), &decision,
         )
-    if backend is None and decision.path == PATH_NUMPY:
+    if decision.path == PATH_NUMPY:
         numpy_matmul(a, b, c)
-    elif backend is not None or decision.path > PATH_PACKED:
-        by_backend(a, b, c, row, column, backend, decision.path)
+    elif decision.path > PATH_PACKED:
+        by_backend(a, b, c, row, column, backend, decision, c is not out)
     else:
         family = family_of(<int> size)
         with nogil:
@@ -399,29 +406,26 @@ cdef tuple np_shape(np.ndarray x):
     return tuple([x.shape[d] for d in range(x.ndim)])
 
 
-cdef int by_backend(object a, object b, object c, bint row, bint column, object backend, int path) except -1:
+cdef int by_backend(
+    object a, object b, object c, bint row, bint column, object backend, Decision decision, bint ours,
+) except -1:
     """Let a backend's Python object compute into `c`: stacks of matrices with equal batch shapes."""
-    from tensorops.backends import run_path
-    from tensorops.backends.base import Call, layout_letter
-    from tensorops.dispatch import selection
-    from tensorops.dispatch.table import path_name
-
-    left = a[numpy.newaxis, :] if row else a
-    right = b[:, numpy.newaxis] if column else b
     result = c
+    if row:
+        a = a[numpy.newaxis, :]
     if column:
+        b = b[:, numpy.newaxis]
         result = result[..., numpy.newaxis]
     if row:
         result = result[..., numpy.newaxis, :]
-    *batch, m, n = result.shape
-    left = numpy.broadcast_to(left, (*batch, m, left.shape[left.ndim - 1]))
-    right = numpy.broadcast_to(right, (*batch, right.shape[right.ndim - 2], n))
-    name = path_name(path) if backend is None else None
-    if backend is not None:
-        call = Call(
-            "matmul", a.dtype.name, (left.shape, right.shape),
-            layout_letter(left) + layout_letter(right), threads=thread_limit(),
-        )
-        name = selection.choose_path(call, backend).path
-    run_path(name, "matmul", (left, right), result)
+    batch = result.shape[:result.ndim - 2]
+    if a.shape[:a.ndim - 2] != batch:
+        a = numpy.broadcast_to(a, batch + a.shape[a.ndim - 2:])
+    if b.shape[:b.ndim - 2] != batch:
+        b = numpy.broadcast_to(b, batch + b.shape[b.ndim - 2:])
+    running.compute(
+        table_path_name(decision.path), "matmul", (a, b), result, {"threads": decision.threads},
+        # Another may take over only where nobody asked for this one, and nothing of the user's was written.
+        replaceable=ours and backend is None and active_backend() is None,
+    )
     return 0

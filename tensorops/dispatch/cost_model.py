@@ -76,34 +76,6 @@ class Prediction:
     distance: float
 
 
-def sizes_of(op: str, shapes: Sequence[Sequence[int]]) -> tuple[int, ...] | None:
-    """Return the sizes on which the time of a call depends.
-
-    Parameters
-    ----------
-    op : str
-        Name of the operation.
-    shapes : sequence of sequence of int
-        Shapes of the operands.
-
-    Returns
-    -------
-    tuple of int or None
-        For a product m, k, n and the number of matrices; None if the shapes make no call.
-
-    Examples
-    --------
-    >>> sizes_of("matmul", ((5, 64, 784), (784, 128)))
-    (64, 784, 128, 5)
-    """
-    if op not in OPERATIONS:
-        return tuple(math.prod(shape) for shape in shapes)
-    try:
-        return OPERATIONS[op].sizes(shapes)
-    except ValueError:
-        return None
-
-
 def distance(call: Call, entry: Entry) -> float:
     """Return how far a measured call is from `call`.
 
@@ -127,8 +99,8 @@ def distance(call: Call, entry: Entry) -> float:
     """
     if not _comparable(call, entry):
         return math.inf
-    ours, theirs = _position(call.op, call.shapes), _position(entry.op, entry.shapes)
-    if ours is None or theirs is None or len(ours) != len(theirs):
+    ours, theirs = position(call), position(entry)
+    if ours is None or theirs is None:
         return math.inf
     return math.hypot(
         *(a - b for a, b in zip(ours, theirs, strict=True)),
@@ -146,19 +118,48 @@ def _comparable(call: Call, entry: Entry) -> bool:
     return ours is not None and theirs is not None and ours.cost_class == theirs.cost_class
 
 
+def position(call: Call | Entry) -> tuple[float, ...] | None:
+    """Return where a call stands among others of its cost class.
+
+    Parameters
+    ----------
+    call : Call or Entry
+        The call.
+
+    Returns
+    -------
+    tuple of float or None
+        The sizes on which its time depends, in doublings; None if it has no element, or its shapes do
+        not fit the operation.
+
+    Examples
+    --------
+    >>> position(Call("matmul", "float32", ((8, 4), (4, 2))))
+    (3.0, 2.0, 1.0, 0.0)
+    """
+    return _position(call.op, call.shapes, call.params)
+
+
 @functools.lru_cache(maxsize=4096)
-def _position(op: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[float, ...] | None:
-    """Return the sizes of a call in doublings, or None if it has no element or is none."""
-    sizes = sizes_of(op, shapes)
-    if sizes is None or 0 in sizes:
+def _position(
+    op: str, shapes: tuple[tuple[int, ...], ...], params: tuple[tuple[str, object], ...]
+) -> tuple[float, ...] | None:
+    if op not in OPERATIONS:
+        return None
+    try:
+        sizes = OPERATIONS[op].sizes(shapes, dict(params))
+    except (ValueError, TypeError):
+        return None
+    if 0 in sizes:
         return None
     return tuple(math.log2(size) for size in sizes)
 
 
-def _features(op: str, shapes: Sequence[Sequence[int]], dtype: str) -> tuple[float, float, float]:
+def _features(call: Call | Entry) -> tuple[float, float, float]:
     """Return what the time is made of: one call, its work in bytes of operands, and its traffic."""
-    spec, itemsize = OPERATIONS[op], np.dtype(dtype).itemsize
-    return 1.0, float(spec.flops(shapes)) * itemsize, float(spec.bytes(shapes, itemsize))
+    spec, itemsize, params = OPERATIONS[call.op], np.dtype(call.dtype).itemsize, dict(call.params)
+    work = float(spec.flops(call.shapes, params)) * itemsize
+    return 1.0, work, float(spec.bytes(call.shapes, itemsize, params))
 
 
 class CostModel:
@@ -183,7 +184,7 @@ class CostModel:
         self.entries = tuple(entries)
         self.results = tuple(entry.paths[path] for entry in entries)
         seconds = np.array([result.seconds for result in self.results])
-        features = np.array([_features(entry.op, entry.shapes, entry.dtype) for entry in entries])
+        features = np.array([_features(entry) for entry in entries])
         self.factors = fit(features, seconds)
         self.residuals = np.log(seconds / (features @ self.factors))
         self.spread = self._spread()
@@ -210,7 +211,7 @@ class CostModel:
         pulled = float(weights @ self.residuals[known] / (weights.sum() + _weights(np.array([REACH]))[0]))
         if distances[index] == 0:
             pulled = float(self.residuals[index])
-        base = float(np.dot(_features(call.op, call.shapes, call.dtype), self.factors))
+        base = float(np.dot(_features(call), self.factors))
         seconds = base * math.exp(pulled)
         sample = self.results[index]
         missed = math.exp(self.spread * min(1.0, float(distances[index])))
@@ -226,9 +227,9 @@ class CostModel:
 
     def _spread(self) -> float:
         """Return how far off the prediction of each sample by all the others is, in the root mean square."""
-        positions = [_position(entry.op, entry.shapes) for entry in self.entries]
+        positions = [position(entry) for entry in self.entries]
         places = [place for place in positions if place is not None]
-        if len(places) < 2 or len(places) < len(positions) or len({len(place) for place in places}) > 1:
+        if len(places) < 2 or len(places) < len(positions):
             return 0.0
         points = np.array(places)
         apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
@@ -249,7 +250,7 @@ def fit(features: Floats, seconds: Floats) -> Floats:
     Parameters
     ----------
     features : ndarray of shape (samples, terms)
-        Non-negative terms of which a time is made.
+        Non-negative terms of which a time is made; one of them positive for every sample.
     seconds : ndarray of shape (samples,)
         Positive times.
 
@@ -260,7 +261,8 @@ def fit(features: Floats, seconds: Floats) -> Floats:
 
     Notes
     -----
-    With so few terms, each subset of them is solved, and the best without a negative factor counts.
+    With so few terms, each subset of them is solved, and the best without a negative factor counts
+    that gives every sample a positive time.
 
     Examples
     --------
@@ -277,7 +279,7 @@ def fit(features: Floats, seconds: Floats) -> Floats:
         for subset in combinations(range(terms), count):
             columns = list(subset)
             found, *_ = np.linalg.lstsq(scaled[:, columns], np.ones(len(seconds)), rcond=None)
-            if not np.isfinite(found).all() or (found < 0).any() or not (found > 0).any():
+            if not np.isfinite(found).all() or (found < 0).any() or (scaled[:, columns] @ found <= 0).any():
                 continue
             error = float(((scaled[:, columns] @ found - 1) ** 2).sum())
             # A further term must earn its place.
@@ -331,7 +333,7 @@ class Models:
                 and path in entry.paths
                 and entry.op in OPERATIONS
                 and OPERATIONS[entry.op].cost_class == cost_class
-                and _position(entry.op, entry.shapes) is not None
+                and position(entry) is not None
             ]
             self._fitted[key] = CostModel(path, entries) if entries else None
         return self._fitted[key]

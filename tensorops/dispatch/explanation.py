@@ -11,7 +11,7 @@ import numpy as np
 from tensorops.backends import usable_paths
 from tensorops.backends.base import FLOAT_DTYPES, Call, layout_letter
 from tensorops.dispatch import policy, schema, selection, table
-from tensorops.operations import OPERATIONS, product_dims
+from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
 
 
@@ -48,8 +48,8 @@ class Explanation:
         -------
         dict
             "op", "dtype", "shapes", "layout", "threads", "size_class", "path", "reason",
-            "profile", "measured" (the deciding entry's shapes, dtype, layout and threads, or None)
-            and "candidates".
+            "chosen_threads", "profile", "measured" (the nearest measured call's shapes, dtype, layout and
+            threads, or None) and "candidates" (see `tensorops.dispatch.policy.Candidate`).
 
         Examples
         --------
@@ -65,6 +65,7 @@ class Explanation:
             "threads": self.call.threads,
             "size_class": [list(shape) for shape in self.representative],
             "path": self.choice.path,
+            "chosen_threads": self.choice.threads,
             "reason": self.choice.reason,
             "profile": self.profile,
             "measured": entry
@@ -86,26 +87,29 @@ class Explanation:
     def __str__(self) -> str:
         call, choice = self.call, self.choice
         lines = [
-            f"{call.op} {_product(call.shapes)} {call.dtype}, layout {call.layout}, "
+            f"{call.op} {_operands(call.op, call.shapes)} {call.dtype}, layout {call.layout}, "
             f"{_threads(call.threads)}: {choice.path}",
             f"  {choice.reason}",
         ]
+        if choice.threads != call.threads:
+            lines.append(f"  on {_threads(choice.threads)}: expected to be faster than {call.threads}")
         if self.representative != call.shapes:
-            lines.append(
-                f"  size class: decided, and predicted, at its middle {_product(self.representative)}"
-            )
+            middle = _operands(call.op, self.representative)
+            lines.append(f"  size class: decided, and predicted, at its middle {middle}")
         lines.append(f"  profile: {self.profile or 'none in use'}")
         if choice.entry is not None:
             entry = choice.entry
             lines.append(
-                f"  entry: {_product(entry.shapes)} {entry.dtype}, layout {entry.layout}, "
-                f"{_threads(entry.threads)}"
+                f"  nearest measured call: {_operands(entry.op, entry.shapes)} {entry.dtype}, "
+                f"layout {entry.layout}, {_threads(entry.threads)}; "
+                f"{choice.candidates[0].distance:.1f} doublings away"
             )
-        lines += [f"  {_candidate(item, chosen=item.path == choice.path)}" for item in choice.candidates]
-        return "\n".join(lines)
+        return "\n".join([*lines, *_candidate_lines(choice)])
 
 
-def explain(op: str, *operands: Any, dtype: str = "float32", threads: int | None = None) -> Explanation:
+def explain(
+    op: str, *operands: Any, dtype: str = "float32", threads: int | None = None, **params: object
+) -> Explanation:
     """Tell which path a call takes on this machine, and why.
 
     Parameters
@@ -118,6 +122,8 @@ def explain(op: str, *operands: Any, dtype: str = "float32", threads: int | None
         The dtype of operands that are given by their shapes alone.
     threads : int, optional
         Threads of the kernels; by default as many as they use now.
+    **params : object
+        The operation's parameters that change the work.
 
     Returns
     -------
@@ -144,12 +150,14 @@ def explain(op: str, *operands: Any, dtype: str = "float32", threads: int | None
         raise ValueError(f"threads={threads}: expected at least 1")
     described = [_describe(operand, np.dtype(dtype)) for operand in operands]
     shapes = tuple(shape for shape, _, _ in described)
-    product_dims(shapes)
+    # Raises where the shapes do not fit the operation.
+    OPERATIONS[op].sizes(shapes, params)
     call = Call(
         op=op,
         dtype=np.result_type(*(kind for _, kind, _ in described)).name,
         shapes=shapes,
         layout="".join(letter for _, _, letter in described),
+        params=tuple(sorted(params.items())),
         threads=threads,
     )
     in_use = selection.current_profile() is not None
@@ -158,7 +166,7 @@ def explain(op: str, *operands: Any, dtype: str = "float32", threads: int | None
     if foreign is not None:
         paths = [path for path in usable_paths(call)[0] if path != "numpy"]
         return Explanation(call, shapes, _numpy_alone(call, paths, foreign), profile)
-    representative = table.representative(shapes)
+    representative = table.representative(shapes, op, call.params)
     choice = selection.choose_path(replace(call, shapes=representative))
     return Explanation(call, representative, choice, profile)
 
@@ -186,20 +194,51 @@ def _describe(operand: Any, dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.d
     return array.shape, array.dtype, layout_letter(array)
 
 
-def _product(shapes: Sequence[Sequence[int]]) -> str:
-    return " @ ".join("x".join(map(str, shape)) for shape in shapes)
+def _operands(op: str, shapes: Sequence[Sequence[int]]) -> str:
+    between = " @ " if op == "matmul" else ", "
+    return between.join("x".join(map(str, shape)) or "scalar" for shape in shapes)
 
 
 def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _candidate(item: policy.Candidate, *, chosen: bool) -> str:
-    mark = ">" if chosen else "-"
-    if item.excluded_reason is not None:
-        return f"{mark} {item.path:<15} excluded: {item.excluded_reason}"
-    if item.predicted_seconds is None or item.low is None or item.high is None:
-        return f"{mark} {item.path:<15} not measured"
-    expected = policy.format_seconds(item.predicted_seconds)
-    interval = f"{policy.format_seconds(item.low)} to {policy.format_seconds(item.high)}"
-    return f"{mark} {item.path:<15} {expected} expected ({interval})"
+def _candidate_lines(choice: policy.Choice) -> list[str]:
+    """Return a table of the candidates, the chosen one first."""
+    known = [item for item in choice.candidates if item.predicted_seconds is not None]
+    table_rows = [_COLUMNS, *(_cells(item) for item in known)] if known else []
+    widths = [max(len(row[column]) for row in table_rows) for column in range(len(_COLUMNS))] if known else []
+    name_width = max(len(item.path) for item in choice.candidates)
+    lines = []
+    if known:
+        head = "  ".join(text.rjust(width) for text, width in zip(_COLUMNS, widths, strict=True))
+        lines.append(f"    {'path':<{name_width}}  {head}".rstrip())
+    for item in choice.candidates:
+        mark = ">" if item.path == choice.path else "-"
+        if item.excluded_reason is not None:
+            said = f"excluded: {item.excluded_reason}"
+        elif item.predicted_seconds is None:
+            said = "not measured"
+        else:
+            cells = zip(_cells(item), widths, strict=True)
+            said = "  ".join(text.rjust(width) for text, width in cells)
+        lines.append(f"  {mark} {item.path:<{name_width}}  {said}".rstrip())
+    return lines
+
+
+_COLUMNS = ("expected", "interval", "threads", "measured", "buffers", "bytes", "hotspot")
+
+
+def _cells(item: policy.Candidate) -> tuple[str, ...]:
+    """Return what is known of a measured candidate, one text for each of `_COLUMNS`."""
+    times = [item.predicted_seconds, item.low, item.high, item.measured_seconds]
+    expected, low, high, measured = ("-" if time is None else policy.format_seconds(time) for time in times)
+    return (
+        expected,
+        f"{low} to {high}",
+        str(item.threads),
+        measured,
+        str(item.allocations),
+        str(item.bytes),
+        item.hotspot or "-",
+    )

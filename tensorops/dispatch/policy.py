@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorops.backends.base import Call
-from tensorops.dispatch.cost_model import Models, Prediction, distance, sizes_of
+from tensorops.dispatch.cost_model import Models, Prediction, distance
 from tensorops.dispatch.records import Entry, Profile
 from tensorops.operations import OPERATIONS
 
@@ -32,11 +32,14 @@ OWN_BACKEND = "blocked"
 # interpreter lock cost more than they bring: up to about 32x32x32, whose size class is decided at
 # 39x39x39, all three matrices lie in L1 as they are, and the product takes a few microseconds.
 SMALL_WORK = 40 * 40 * 40
-SMALL_SHIPPED = ("blocked/small", "blocked/packed", "numpy")
-LARGE_SHIPPED = ("blocked/packed", "blocked/small", "numpy")
+SMALL_SHIPPED = ("blocked/small", "blocked/packed", "blocked", "numpy")
+LARGE_SHIPPED = ("blocked/packed", "blocked/small", "blocked", "numpy")
 
 # Taken without a measurement only where nothing else can compute the call.
 LAST_RESORT = ("naive", "python")
+
+# The cost class whose operations have paths without and with packing.
+PRODUCTS = "product"
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +292,13 @@ def _shipped_order(call: Call, paths: Sequence[str]) -> list[str]:
 
 
 def _is_small(call: Call) -> bool:
-    sizes = sizes_of(call.op, call.shapes)
-    if call.op != "matmul" or sizes is None:
+    spec = OPERATIONS.get(call.op)
+    if spec is None or spec.cost_class != PRODUCTS:
         return False
-    return math.prod(sizes) <= SMALL_WORK
+    try:
+        return math.prod(spec.sizes(call.shapes, dict(call.params))) <= SMALL_WORK
+    except ValueError:
+        return False
 
 
 def _shipped_reason(call: Call, profile: Profile | None, path: str, usable: int) -> str:
@@ -311,6 +317,8 @@ def _shipped_reason(call: Call, profile: Profile | None, path: str, usable: int)
         return f"{why}; {path} is the first path that can compute this call"
     if path.partition("/")[0] != "blocked":
         return f"{why}; the shipped path cannot compute this call, so {path}"
+    if path == OWN_BACKEND:
+        return f"{why}; by the shipped thresholds: {path}"
     size = "small" if _is_small(call) else "large enough to pay for packing"
     return f"{why}; by the shipped thresholds the product is {size}: {path}"
 

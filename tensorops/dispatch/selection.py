@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from types import TracebackType
@@ -27,6 +28,8 @@ __all__ = [
     "choose_path",
     "current_profile",
     "deterministic",
+    "exclude_path",
+    "force_path",
     "on_change",
     "reload_profile",
     "use_backend",
@@ -42,6 +45,10 @@ _lock = threading.RLock()
 _profile: Profile | None = None
 _loaded = False
 _listeners: list[Callable[[], None]] = []
+
+# Paths that failed in this process, and why; the path that everything is to take, to be measured.
+_failed: dict[str, str] = {}
+_forced: str | None = None
 
 
 def current_profile() -> Profile | None:
@@ -250,10 +257,73 @@ def choose_path(call: Call, backend: str | None = None) -> policy.Choice:
     ...     choose_path(Call("matmul", "float32", ((8, 8), (8, 8)))).path
     'numpy'
     """
-    if backend is not None:
-        return _choose(call, backend, f"backend={backend!r}")
+    if _forced is not None:
+        return policy.Choice(_forced, "it is measured by force_path", (), threads=call.threads)
     active = active_backend()
-    return _choose(call, active, "use_backend() or TENSOROPS_BACKEND")
+    if backend is None or backend == active:
+        return _choose(call, active, "use_backend() or TENSOROPS_BACKEND")
+    return _choose(call, backend, f"backend={backend!r}")
+
+
+@contextmanager
+def force_path(path: str) -> Iterator[None]:
+    """Have every call of this process take one path, to measure it through the public functions.
+
+    Parameters
+    ----------
+    path : str
+        As `tensorops.backends.run_path` knows it.
+
+    Yields
+    ------
+    None
+        The dispatcher chooses by itself again at the end.
+
+    Examples
+    --------
+    >>> with force_path("numpy"):
+    ...     choose_path(Call("matmul", "float32", ((8, 8), (8, 8)))).path
+    'numpy'
+    """
+    global _forced
+    before = _forced
+    _forced = path
+    try:
+        _tell()
+        yield
+    finally:
+        _forced = before
+        _tell()
+
+
+def exclude_path(path: str, reason: str) -> None:
+    """Leave a path out of the choice from now on, until a backend comes or goes.
+
+    Parameters
+    ----------
+    path : str
+        The path.
+    reason : str
+        Why, for people.
+
+    Examples
+    --------
+    >>> exclude_path("torch", "it failed")
+    >>> included_again()
+    """
+    _failed[path] = reason
+    _forget()
+
+
+def included_again() -> None:
+    """Let all paths that were left out by `exclude_path` take part again.
+
+    Examples
+    --------
+    >>> included_again()
+    """
+    _failed.clear()
+    _forget()
 
 
 # One choice for each size class of a table that holds 1024 of them.
@@ -264,6 +334,8 @@ def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
         _check(only, origin)
     usable, excluded = usable_paths(call, only)
     if only is None:
+        failed = {path: why for path, why in _failed.items() if path in usable}
+        usable, excluded = tuple(path for path in usable if path not in failed), {**excluded, **failed}
         return policy.choose(call, current_profile(), usable, excluded)
     own = get_backend(only).paths()
     allowed = [path for path in usable if path in own]
@@ -292,11 +364,21 @@ def _let_table_ask() -> None:
     table.set_override_possible(True)
 
 
-def _announce() -> None:
+def _forget() -> None:
+    """Drop every choice made so far."""
     _environment.cache_clear()
     _choose.cache_clear()
+    _tell()
+
+
+def _tell() -> None:
     for callback in tuple(_listeners):
         callback()
+
+
+def _announce() -> None:
+    _failed.clear()
+    _forget()
 
 
 on_backend_change(_announce)

@@ -9,8 +9,9 @@ cdef struct Decision:
     int path
     int threads          # to use, at most those that were offered
 
-# An operation with the parameters that change its work: a number for the key of its size classes.
-cdef int operation_number(str op, tuple params=*) except -1
+# An operation with the parameters that change its work, and the only backend to consider or None: a
+# number for the key of its size classes.
+cdef int operation_number(str op, tuple params=*, str backend=*) except -1
 
 cdef int look_up(
     int operation, int itemsize, Py_ssize_t s0, Py_ssize_t s1, Py_ssize_t s2, Py_ssize_t s3,

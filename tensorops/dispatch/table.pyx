@@ -8,6 +8,8 @@ member came first; every later call costs a look-up.
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
+from tensorops.operations import OPERATIONS
+
 from tensorops.runtime cimport calls
 from tensorops.runtime.calls cimport DETOUR_BACKEND
 
@@ -27,6 +29,7 @@ cdef bint listening = False
 
 LAYOUTS = ("C", "F", "S")
 _paths = ["blocked/small", "blocked/packed", "numpy", "blocked"]
+_numbers = {}
 _operations = []
 
 
@@ -63,13 +66,16 @@ cdef inline uint64_t key_of(
     return key << 1 | (itemsize == 8)
 
 
-cdef int operation_number(str op, tuple params=()) except -1:
-    """Return the number of an operation with these parameters; to be asked once, not for each call."""
-    if (op, params) not in _operations:
+cdef int operation_number(str op, tuple params=(), str backend=None) except -1:
+    """Return the number of an operation with these parameters, computed by this backend or by any."""
+    key = op, params, backend
+    number = _numbers.get(key)
+    if number is None:
         if len(_operations) == 1 << 12:
-            raise ValueError(f"more than {1 << 12} operations and parameters: {op}, {params}")
-        _operations.append((op, params))
-    return _operations.index((op, params))
+            raise ValueError(f"more than {1 << 12} operations, parameters and backends: {key}")
+        number = _numbers[key] = len(_operations)
+        _operations.append(key)
+    return number
 
 
 cdef int look_up(
@@ -97,31 +103,36 @@ cdef int decide(
     if not listening:
         selection.on_change(clear)
         listening = True
-    op, params = _operations[operation]
-    shapes = class_shapes(op, sizes)
+    op, params, backend = _operations[operation]
+    shapes = class_shapes(op, sizes, params)
     call = Call(
         op,
         "float64" if itemsize == 8 else "float32",
         shapes,
-        LAYOUTS[layout // 3] + LAYOUTS[layout % 3],
+        layout_text(layout, len(shapes), OPERATIONS[op].cost_class == "product"),
         params,
         threads=threads,
     )
-    choice = selection.choose_path(call)
+    choice = selection.choose_path(call, backend)
     decision.path = path_code(choice.path)
     decision.threads = max(1, min(choice.threads, threads))
-    if selection.active_backend() is None:
+    # A backend that is active has numbers of its own.
+    if backend is not None or selection.active_backend() is None:
         slot.decision = decision[0]
         slot.key = key
     return 0
 
 
-cdef tuple class_shapes(str op, tuple sizes):
+cdef tuple class_shapes(str op, tuple sizes, tuple params=()):
     """Return operands' shapes in the middle of a size class."""
-    m, k, n, count = [middle_of(class_of(size)) for size in sizes]
-    if count > 1:
-        return (count, m, k), (count, k, n)
-    return (m, k), (k, n)
+    return OPERATIONS[op].shapes_of([middle_of(class_of(size)) for size in sizes], dict(params))
+
+
+cdef str layout_text(int layout, int operands, bint product):
+    """Return the layout of a call: a letter for each operand, of a product's two, of others' all alike."""
+    if product:
+        return LAYOUTS[layout // 3] + LAYOUTS[layout % 3] + LAYOUTS[0] * (operands - 2)
+    return LAYOUTS[layout] * operands
 
 
 cdef int path_code(str path) except -2:
@@ -151,36 +162,35 @@ def path_name(int code) -> str:
     return _paths[code]
 
 
-def representative(shapes) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes in the middle of a product's size class: the ones the policy is asked about.
+def representative(shapes, str op="matmul", params=()) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes in the middle of a call's size class: the ones the policy is asked about.
 
     Parameters
     ----------
-    shapes : sequence of two tuples of int
-        Shapes of the operands, each of one or more dimensions.
+    shapes : sequence of tuples of int
+        Shapes of the operands.
+    op : str, optional
+        Name of the operation.
+    params : tuple of (str, object), optional
+        Its parameters that change the work.
 
     Returns
     -------
     tuple of tuple of int
-        Two matrices, or two stacks with one batch dimension.
+        Shapes of operands; of a product two matrices, or two stacks with one batch dimension.
 
     Examples
     --------
     >>> representative([(64, 784), (784, 128)])
     ((79, 895), (895, 159))
     """
-    (*batch_a, k), b = shapes
-    m = batch_a.pop() if batch_a else 1
-    *batch_b, _, n = b if len(b) > 1 else (*b, 1)
-    count = 1
-    for number in range(1, max(len(batch_a), len(batch_b)) + 1):
-        size_a = batch_a[len(batch_a) - number] if number <= len(batch_a) else 1
-        size_b = batch_b[len(batch_b) - number] if number <= len(batch_b) else 1
-        count *= size_b if size_a == 1 else size_a
-    if all(size == 1 for size in batch_b):
-        # A stack times one matrix is one tall product.
-        m, count = m * count, 1
-    return class_shapes("matmul", (m, k, n, count))
+    sizes = OPERATIONS[op].sizes(shapes, dict(params))
+    if op == "matmul":
+        m, k, n, count = sizes
+        if all(size == 1 for size in shapes[1][:max(0, len(shapes[1]) - 2)]):
+            # A stack times one matrix is one tall product.
+            sizes = (m * count, k, n, 1)
+    return class_shapes(op, tuple(sizes), tuple(params))
 
 
 def clear() -> None:

@@ -48,10 +48,36 @@ def test_with_a_profile_file_entry_and_times_are_named(numpy_wins: Path) -> None
     assert found.choice.path == "numpy"
     assert f"profile: {numpy_wins}" in text
     assert "numpy is fastest, 100 us against 200 us of blocked/packed" in text
-    assert "> numpy           100 us expected (90 us to 110 us)" in text
-    assert "- naive           not measured" in text
+    rows = {line.split()[1]: line for line in text.splitlines() if line[2:4] in ("> ", "- ")}
+    assert rows["numpy"].split(None, 2)[2].startswith("100 us   90 us to 110 us")
+    assert rows["naive"].endswith("not measured")
+    assert max(len(row) for row in rows.values() if "excluded" not in row) <= 100
     left, right = ("x".join(map(str, shape)) for shape in found.representative)
-    assert f"entry: {left} @ {right} float32, layout CC, 1 thread" in text
+    assert f"nearest measured call: {left} @ {right} float32, layout CC, 1 thread; 0.0 doublings away" in text
+
+
+def test_what_was_measured_of_each_path_is_told() -> None:
+    paths = {
+        "numpy": PathResult(1e-4, 0.9e-4, 1.1e-4, n=12, allocations=2, bytes=8192),
+        "blocked/packed": PathResult(2e-5, 1.9e-5, 2.1e-5, n=12, hotspot="microkernel.pxi:29"),
+    }
+    alone = {name: PathResult(1e-5, 0.9e-5, 1.1e-5) for name in paths}
+    shapes = table.representative(SHAPES)
+    entries = (
+        Entry("matmul", "float32", shapes, paths=paths, threads=2),
+        Entry("matmul", "float32", shapes, paths=alone, threads=1),
+    )
+    schema.save(Profile(schema.fingerprint(), entries))
+    selection.reload_profile()
+    found = explain("matmul", *SHAPES, threads=2)
+    text, document = str(found), found.to_dict()
+    assert "on 1 thread: expected to be faster than 2" in text
+    assert document["chosen_threads"] == 1
+    numpy_row = next(item for item in document["candidates"] if item["path"] == "numpy")
+    assert (numpy_row["allocations"], numpy_row["bytes"], numpy_row["threads"]) == (2, 8192, 2)
+    (line,) = (line for line in text.splitlines() if line.startswith("  - numpy "))
+    assert line.split()[-4:] == ["us", "2", "8192", "-"]
+    assert json.loads(json.dumps(document)) == document
 
 
 def test_it_tells_what_really_runs(numpy_wins: Path) -> None:
@@ -67,7 +93,8 @@ def test_the_others_are_excluded_with_a_reason() -> None:
     with selection.use_backend("naive"):
         found = explain("matmul", *SHAPES)
     assert found.choice.path == "naive"
-    assert "- numpy           excluded: not of backend 'naive'" in str(found)
+    (row,) = (line for line in str(found).splitlines() if line.startswith("  - numpy "))
+    assert "excluded: not of backend 'naive'" in row
 
 
 @pytest.mark.parametrize("numpy_first", [False, True])
