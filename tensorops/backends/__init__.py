@@ -298,14 +298,15 @@ def _discover_entry_points() -> None:
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS):
-        # What another distribution does wrong must not take the library down: it becomes a reason.
+        # What another distribution does wrong must not take the library down: it becomes a reason. One
+        # that ends the process while it is imported is no better than one that fails.
         try:
             item = point.load()
             backend = item() if _is_backend_class(item) else item
             name = _checked_name(backend)
             if name in _builtin:
                 raise ValueError(f"a backend named {name!r} is there already")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             label = f"{point.name} ({point.value})" if point.name in _builtin else point.name
             _broken[label] = f"it could not be loaded: {type(error).__name__}: {error}"
         else:

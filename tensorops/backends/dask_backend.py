@@ -208,7 +208,7 @@ _KINDS: Mapping[str, Callable[..., Any]] = {"product": _product}
 def _kind(op: str) -> Callable[..., Any] | None:
     """Return the function that puts an operation together from parts."""
     spec = OPERATIONS.get(op)
-    return None if spec is None else _KINDS.get(getattr(spec, "cost_class", "product"))
+    return None if spec is None else _KINDS.get(spec.cost_class)
 
 
 @functools.cache

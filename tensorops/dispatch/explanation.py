@@ -10,6 +10,7 @@ import numpy as np
 
 from tensorops.backends import usable_paths
 from tensorops.backends.base import FLOAT_DTYPES, Call, layout_letter
+from tensorops.backends.owners import owner_of
 from tensorops.dispatch import policy, schema, selection, table
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
@@ -188,6 +189,12 @@ def _describe(operand: Any, dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.d
     """Return the shape, the dtype and the layout letter of an operand or of a shape."""
     if isinstance(operand, tuple) and all(isinstance(size, int | np.integer) for size in operand):
         return tuple(int(size) for size in operand), dtype, "C"
+    owner = owner_of([operand])
+    if owner is not None:
+        raise TypeError(
+            f"explain: {owner.name} computes {type(operand).__module__} arrays part by part; ask about the "
+            "shapes of one part"
+        )
     array = np.asarray(operand)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"expected an array or a shape such as (64, 784), got {operand!r}")

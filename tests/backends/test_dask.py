@@ -166,6 +166,11 @@ def test_errors_come_when_the_product_is_put_together() -> None:
     assert tensorops.matmul(unknown, x.T).compute().shape == (4, 4)
 
 
+def test_explain_asks_for_a_part() -> None:
+    with pytest.raises(TypeError, match="part by part; ask about the shapes of one part"):
+        tensorops.explain("matmul", da.ones((4, 4)), da.ones((4, 4)))
+
+
 def test_parts_that_are_no_plain_arrays_go_to_numpy_s_rules() -> None:
     masked = np.ma.masked_array(np.eye(4), mask=np.eye(4))
     result = tensorops.matmul(da.from_array(masked, chunks=2), da.ones((4, 4), chunks=2))

@@ -1,0 +1,184 @@
+"""Every operation of the registry on every backend: switching changes no result beyond the bounds.
+
+The cases come from the registries. A new operation or a new backend is tested here without a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tensorops
+from tensorops.backends import Call, get_backend
+from tensorops.backends.base import layout_letter
+from tensorops.dispatch import selection
+from tensorops.operations import OPERATIONS
+
+Array = np.ndarray[Any, Any]
+
+NAMES = [name for name, reason in tensorops.backends().items() if reason is None]
+DTYPES = ("float32", "float64")
+SIZES = {
+    "product": st.tuples(*[st.integers(0, 24)] * 3, st.integers(1, 3)),
+    "elementwise": st.tuples(st.integers(0, 300), st.just(1), st.just(1), st.just(1)),
+    "rows": st.tuples(st.integers(0, 12), st.integers(1, 70), st.just(1), st.just(1)),
+}
+LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "dense": lambda x: x,
+    "turned": lambda x: np.ascontiguousarray(x.T).T,
+    "gaps": lambda x: np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x,
+    "reversed": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1] if x.ndim else x,
+    "read-only": lambda x: np.lib.stride_tricks.as_strided(x, writeable=False),
+}
+# One call of each operation, for the tests that are about the choice of the backend.
+SMALL = {"product": (5, 7, 6, 1), "elementwise": (40, 1, 1, 1), "rows": (5, 9, 1, 1)}
+
+
+def call_of(op: str, operands: Sequence[Array]) -> Call:
+    return Call(
+        op,
+        operands[0].dtype.name,
+        tuple(x.shape for x in operands),
+        "".join(map(layout_letter, operands)),
+        in_place=OPERATIONS[op].in_place,
+    )
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return every operation with every backend that says it can compute it."""
+    found = []
+    for op, spec in OPERATIONS.items():
+        if spec.cost_class in SIZES:
+            operands = [np.ones(shape) for shape in spec.shapes_of(SMALL[spec.cost_class])]
+            found += [
+                (op, name) for name in NAMES if get_backend(name).supports(call_of(op, operands)) is None
+            ]
+    return found
+
+
+@contextlib.contextmanager
+def backends_that_run() -> Iterator[list[str]]:
+    """Note the name of each backend whose object computes."""
+    ran: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in NAMES:
+            kind = type(get_backend(name))
+
+            def run(self: Any, *arguments: Any, original: Any = kind.run, **params: Any) -> Any:
+                ran.append(self.name)
+                return original(self, *arguments, **params)
+
+            patch.setattr(kind, "run", run)
+        yield ran
+
+
+def check(op: str, operands: Sequence[Array], result: Array, before: Sequence[Array]) -> None:
+    spec = OPERATIONS[op]
+    expected, bound = spec.reference(*before), spec.error_bound(*before)
+    assert result.dtype == before[0].dtype
+    assert result.shape == expected.shape
+    with np.errstate(invalid="ignore"):
+        assert np.all((np.abs(result - expected) <= bound) | (result == expected))
+    for operand, copy in list(zip(operands, before, strict=True))[spec.in_place :]:
+        assert np.array_equal(operand, copy)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning")
+@pytest.mark.parametrize(("op", "name"), pairs())
+@settings(max_examples=25)
+@given(data=st.data())
+def test_switching_the_backend_changes_no_result_beyond_the_bounds(
+    op: str, name: str, data: st.DataObject
+) -> None:
+    spec = OPERATIONS[op]
+    dtype = data.draw(st.sampled_from(DTYPES), label="dtype")
+    shapes = spec.shapes_of(data.draw(SIZES[spec.cost_class], label="sizes"))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    scale = data.draw(st.sampled_from([1e-3, 1.0, 30.0]), label="scale")
+    before = [(scale * rng.standard_normal(shape)).astype(dtype) for shape in shapes]
+    layouts = [data.draw(st.sampled_from(list(LAYOUTS)), label="layout") for _ in before]
+    operands = [LAYOUTS[layout](x.copy()) for layout, x in zip(layouts, before, strict=True)]
+    if spec.in_place:
+        operands[0] = before[0].copy()
+    with tensorops.use_backend(name), backends_that_run() as ran:
+        result = getattr(tensorops, op)(*operands)
+    if result.size:
+        assert ran == [name]
+    check(op, operands, result, before)
+
+
+def test_every_backend_and_every_operation_is_in_the_test() -> None:
+    assert {name for _, name in pairs()} == set(NAMES)
+    assert {op for op, _ in pairs()} == {op for op, spec in OPERATIONS.items() if spec.cost_class in SIZES}
+    assert {"matmul"} <= {op for op, _ in pairs()}
+
+
+def test_the_check_notices_a_wrong_result() -> None:
+    a, b = np.ones((3, 4)), np.ones((4, 5))
+    check("matmul", [a, b], a @ b, [a, b])
+    with pytest.raises(AssertionError):
+        check("matmul", [a, b], a @ b + 1e-9, [a, b])
+    with pytest.raises(AssertionError):
+        check("matmul", [a + 1, b], a @ b, [a, b])
+
+
+@pytest.mark.parametrize(("op", "name"), pairs())
+def test_threads_keep_their_backend(op: str, name: str) -> None:
+    spec = OPERATIONS[op]
+    operands = [np.ones(shape, np.float32) for shape in spec.shapes_of(SMALL[spec.cost_class])]
+    start = threading.Barrier(2)
+
+    def body(chosen: str) -> None:
+        with tensorops.use_backend(chosen):
+            start.wait(10)
+            for _ in range(5):
+                getattr(tensorops, op)(*[x.copy() for x in operands])
+
+    other = next(item for item in (*NAMES[::-1], "numpy") if (op, item) in pairs() and item != name)
+    with backends_that_run() as ran:
+        threads = [threading.Thread(target=body, args=(chosen,)) for chosen in (name, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(ran) == sorted([name] * 5 + [other] * 5)
+    # This thread has asked for nothing.
+    assert selection.active_backend() is None
+
+
+def test_tasks_keep_their_backend() -> None:
+    x = np.eye(4, dtype=np.float32)
+
+    async def compute(name: str) -> list[str]:
+        mine: list[str] = []
+        with tensorops.use_backend(name):
+            for _ in range(3):
+                before = len(ran)
+                tensorops.matmul(x, x)
+                mine += ran[before:]
+                await asyncio.sleep(0)
+        return mine
+
+    async def all_at_once() -> list[list[str]]:
+        return await asyncio.gather(*(compute(name) for name in NAMES))
+
+    with backends_that_run() as ran:
+        found = asyncio.run(all_at_once())
+    assert found == [[name] * 3 for name in NAMES]
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    x = np.eye(2)
+    known = ", ".join(tensorops.backends())
+    for call in (lambda: tensorops.matmul(x, x, backend="nowhere"), lambda: tensorops.use_backend("nowhere")):
+        with pytest.raises(ValueError, match="nowhere") as caught:
+            call()
+        assert known in str(caught.value)
