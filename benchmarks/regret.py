@@ -3,7 +3,8 @@
 ``python benchmarks/regret.py --tune 60s --profile tuned.json`` tunes products into a profile of its own and
 measures random shapes that are not in it; later runs with the same ``--profile`` take up that profile, so the
 whole can be run in pieces: ``--threads 1 --dtype float32``. ``--combine a.json b.json`` prints the table of
-pieces that were written with ``--json``.
+pieces that were written with ``--json``; ``--replay`` judges what the dispatcher chooses today by the times
+that such pieces hold, without measuring.
 
 The path is chosen before anything is measured. All paths then take turns; odd blocks say which one is the
 best, even blocks what each takes, so that a lucky measurement does not look like a better path.
@@ -90,16 +91,14 @@ def halves(blocks: Sequence[Sequence[float]]) -> tuple[float, float]:
     return float(np.median(minima[::2])), float(np.median(minima[1::2]))
 
 
-def regret(samples: Mapping[Key, Sequence[Sequence[float]]], candidates: Sequence[Key], chosen: Key) -> float:
+def regret(times: Mapping[str, Sequence[float]], chosen: str) -> float:
     """Return the time of the chosen path over that of the best, without the luck of the best.
 
     Parameters
     ----------
-    samples : mapping
-        Blocks of each candidate, taken in turns.
-    candidates : sequence of (str, int)
-        Paths and threads that could have been chosen.
-    chosen : (str, int)
+    times : mapping of str to two floats
+        Logarithm of each candidate's time by either half of its blocks.
+    chosen : str
         The choice.
 
     Returns
@@ -108,10 +107,9 @@ def regret(samples: Mapping[Key, Sequence[Sequence[float]]], candidates: Sequenc
         The best is picked by one half of the blocks and timed by the other, and the other way round; the
         geometric mean of the two. Below 1 where picking the best was itself a matter of noise.
     """
-    times = {key: halves(samples[key]) for key in candidates}
     logs = []
     for pick, judge in ((0, 1), (1, 0)):
-        best = min(candidates, key=lambda key: times[key][pick])
+        best = min(times, key=lambda key: times[key][pick])
         logs.append(times[chosen][judge] - times[best][judge])
     return math.exp(sum(logs) / 2)
 
@@ -158,23 +156,57 @@ def _row(
     # The threads of NumPy's BLAS are not the dispatcher's to choose.
     numpy = contender_key("numpy", count, case)
     candidates = [key for key in samples if key[1] <= count and (key[0] != "numpy" or key == numpy)]
-    seconds = {key: math.exp(sum(halves(samples[key])) / 2) for key in candidates}
-    best = min(seconds, key=lambda key: seconds[key])
+    times = {_text(key): halves(samples[key]) for key in candidates}
     row: dict[str, Any] = {
         "op": case.op,
         "case": case.to_dict(),
         "name": case.name,
         "threads": count,
         "work": flops(case),
-        "best": _text(best),
-        "best_seconds": seconds[best],
-        "seconds": {_text(key): value for key, value in seconds.items()},
+        "times": times,
     }
-    for kind in ("tuned", "shipped") if tuned else ("shipped",):
-        key = choices[kind, count]
-        row[kind] = _text(key)
-        row[f"{kind}_regret"] = regret(samples, candidates, key) if key in samples else None
-    return row
+    chosen = {kind: choices[kind, count] for kind in (("tuned", "shipped") if tuned else ("shipped",))}
+    return _judged(row, chosen)
+
+
+def _judged(row: Mapping[str, Any], chosen: Mapping[str, Key]) -> dict[str, Any]:
+    """Return a row with the regret of choices."""
+    seconds = {name: math.exp(sum(pair) / 2) for name, pair in row["times"].items()}
+    best = min(seconds, key=lambda name: seconds[name])
+    judged = {**row, "best": best, "best_seconds": seconds[best]}
+    for kind, key in chosen.items():
+        name = _text(key)
+        judged[kind] = name
+        judged[f"{kind}_regret"] = regret(row["times"], name) if name in seconds else None
+    return judged
+
+
+def replay(rows: Sequence[Mapping[str, Any]], profile: Profile | None) -> list[dict[str, Any]]:
+    """Return rows measured earlier, judged by what the dispatcher chooses today.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As `measure` returns them.
+    profile : Profile or None
+        What the dispatcher has tuned.
+
+    Returns
+    -------
+    list of dict
+        As `measure`: nothing is measured.
+    """
+    kinds = {"shipped": None} if profile is None else {"tuned": profile, "shipped": None}
+    return [
+        _judged(
+            row,
+            {
+                kind: choice_of(Case.from_dict(row["case"]), row["threads"], known)
+                for kind, known in kinds.items()
+            },
+        )
+        for row in rows
+    ]
 
 
 def _text(key: Key) -> str:
@@ -312,7 +344,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SHAPES} shapes, a tune of 10 s")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--combine", nargs="+", type=Path, metavar="FILE", help="print pieces together")
+    parser.add_argument(
+        "--replay",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="judge today's choices by times of these pieces",
+    )
     options = parser.parse_args(arguments)
+    if options.replay:
+        rows = [row for file in options.replay for row in json.loads(file.read_text())["rows"]]
+        profile = None if options.profile is None else schema.load(options.profile)
+        _deliver(summary(replay(rows, profile)), options.json)
+        return 0
     if options.combine:
         rows = [row for file in options.combine for row in json.loads(file.read_text())["rows"]]
         _deliver(summary(rows), options.json)

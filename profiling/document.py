@@ -146,8 +146,9 @@ class Series:
     ----------
     name : str
         What the legend calls it; the row's name for a "strip". Not shown where it is empty.
-    kind : {"line", "points", "bars", "strip"}
-        "line" joins the points (x, y) and "points" does not. "bars" are horizontal: `labels` name them,
+    kind : {"line", "points", "bars", "strip", "cells"}
+        "line" joins the points (x, y) and "points" does not. "cells" are squares round (x, y) of a regular
+        grid that several series share out among them. "bars" are horizontal: `labels` name them,
         from the top, `x` are their lengths, and the bars of several series stand side by side. A
         "strip" is one row of dots at `x`, with a mark at their median. Bars and strips have no `y`.
     x, y : tuple of float
@@ -157,7 +158,7 @@ class Series:
     """
 
     name: str
-    kind: Literal["line", "points", "bars", "strip"]
+    kind: Literal["line", "points", "bars", "strip", "cells"]
     x: tuple[float, ...]
     y: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
@@ -187,7 +188,7 @@ class Figure:
     x, y : Axis
         Axes. Bars and strips run along `x`; on their `y` stand names, under its label.
     series : tuple of Series
-        At least one. "line" and "points" go together; "bars" and "strip" stay among themselves.
+        At least one. "line", "points" and "cells" go together; "bars" and "strip" stay among themselves.
     name : str
         Short name without spaces, unique in its document: ids in a page are made from it.
     """
@@ -201,7 +202,8 @@ class Figure:
 
     def __post_init__(self) -> None:
         """Check that the series can share the axes."""
-        kinds = {"curve" if series.kind in ("line", "points") else series.kind for series in self.series}
+        curves = ("line", "points", "cells")
+        kinds = {"curve" if series.kind in curves else series.kind for series in self.series}
         if len(kinds) != 1:
             found = ", ".join(sorted(kinds)) or "none"
             raise ValueError(

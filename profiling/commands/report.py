@@ -7,13 +7,21 @@ import re
 from dataclasses import replace
 from typing import ClassVar
 
+from tensorops.operations import OPERATIONS
+
 from ..cases import DTYPES, Case, flops
 from ..document import Document
 from ..measure import machine
 from ..targets import TARGETS, ScriptTarget, Target, UnknownTargetError, parse_target
 from ._base import Command, CommandError, known_name, whole_number
 
-OF_OPERATIONS = {"size": "--size", "shapes": "--shapes", "dtype": "--dtype", "threads": "--threads"}
+OF_OPERATIONS = {
+    "size": "--size",
+    "shapes": "--shapes",
+    "dtype": "--dtype",
+    "threads": "--threads",
+    "explain": "--explain",
+}
 OF_CODE = {
     "lines": "--lines",
     "memory": "--memory",
@@ -41,6 +49,7 @@ class ReportCommand(Command):
     examples: ClassVar[tuple[str, ...]] = (
         "report matmul",
         "report matmul --shapes 64x784,784x128 --threads 2 --html report.html",
+        "report matmul --explain --html map.html --png map.png",
         "report train.py -- --epochs 1",
         "report train.py --lines --memory --json report.json",
         "report numpy:sort --setup 'import numpy as np; x = np.ones(100000)' --args x",
@@ -124,6 +133,12 @@ def _add_operation_options(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="threads of the optimised product and of NumPy's; default: 1",
     )
+    group.add_argument(
+        "--explain",
+        action="store_true",
+        default=None,
+        help="measure nothing: draw the map of the paths that the dispatcher takes over m, k and n",
+    )
     group.add_argument("--no-save", action="store_true", help="leave the dispatcher's profile as it is")
 
 
@@ -169,6 +184,8 @@ def _refuse(arguments: argparse.Namespace, options: dict[str, str], kind: str) -
 
 
 def _report_operation(target: Target, arguments: argparse.Namespace) -> Document:
+    if arguments.explain:
+        return _explain(target, arguments)
     case = _case(target, arguments)
     threads = 1 if arguments.threads is None else arguments.threads
     cores = machine.describe()["cores"]
@@ -177,6 +194,15 @@ def _report_operation(target: Target, arguments: argparse.Namespace) -> Document
     from ._report_operation import operation_report
 
     return operation_report(target, case, threads, not arguments.no_save)
+
+
+def _explain(target: Target, arguments: argparse.Namespace) -> Document:
+    _refuse(arguments, {"size": "--size", "shapes": "--shapes"}, "--explain: the map shows all sizes")
+    if OPERATIONS[target.op].cost_class != "product":
+        raise CommandError(f"--explain: {target.op} is no product; tensorops.explain tells its choices")
+    from ._report_explain import explain_document
+
+    return explain_document(target.op, arguments.dtype or DTYPES[0], arguments.threads or 1)
 
 
 def _case(target: Target, arguments: argparse.Namespace) -> Case:

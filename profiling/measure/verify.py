@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tensorops.operations import OPERATIONS
 
-from ..cases import Case, flops
+from ..cases import Case, flops, result_shape
 
 AFFORDABLE_FLOPS = 2**21
 """Up to here the reference, plain and in float64, is quick enough to be asked."""
@@ -94,7 +94,12 @@ def check_result(case: Case, operands: tuple[NDArray[Any], ...], result: NDArray
     """
     if case.op == "matmul":
         first, second = operands
-        return check_product(first, second, result)
+        if result.shape != result_shape(case):
+            return f"wrong shape {result.shape}, expected {result_shape(case)}"
+        rows = first[None] if first.ndim == 1 else first
+        columns = second[:, None] if second.ndim == 1 else second
+        batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+        return check_product(rows, columns, result.reshape(*batch, rows.shape[-2], columns.shape[-1]))
     spec, params = OPERATIONS[case.op], dict(case.params)
     if flops(case) <= AFFORDABLE_FLOPS:
         expected = spec.reference(*operands, **params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import textwrap
@@ -26,6 +27,12 @@ MOST_DOTS = 300
 MARKERS = "osD^vP"
 NEAR_A_POINT = tuple((right, above) for above in (0, -11, 11, -22, 22) for right in (True, False))
 """Where a label may stand: to the right of its point or not, and how many points of type above it."""
+SQUARE_MAP = 6.0
+"""Height of a figure with cells, which wants to be about as high as wide."""
+
+CELL_ALPHA = 0.45
+"""Cells lie under points of the same colour."""
+
 DASHES = ("-", "--", "-.", ":")
 
 
@@ -53,7 +60,7 @@ def height(figure: Figure) -> float:
     elif kind == "strip":
         rows = 1.5 * len(figure.series)
     else:
-        return 4.4
+        return 4.4 if kind != "cells" else SQUARE_MAP
     return 1.0 + 0.3 * max(rows, 2)
 
 
@@ -177,9 +184,13 @@ def _has_place(value: float, axis: Axis) -> bool:
 
 def _draw_curves(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str], scale: float) -> None:
     handles, names = [], []
-    for number, series in enumerate(kept):
+    for place, series in enumerate(kept):
+        # Areas and what is drawn on them count for themselves: the first points have the first area's colour.
+        number = place if series.kind == "cells" else place - sum(one.kind == "cells" for one in kept[:place])
         shade = colour(SERIES[number % len(SERIES)])
-        if series.kind == "line":
+        if series.kind == "cells":
+            handle = _draw_cells(axes, series, kept, shade)
+        elif series.kind == "line":
             style = DASHES[number % len(DASHES)]
             handle = axes.plot(series.x, series.y, color=shade, linestyle=style, linewidth=1.8)[0]
         else:
@@ -188,10 +199,45 @@ def _draw_curves(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str
         if series.name:
             handles.append(handle)
             names.append(_legend_name(series.name))
-    axes.margins(0.08)
-    if len(handles) > 1:
+    filled = any(series.kind == "cells" for series in kept)
+    axes.margins(0.0 if filled else 0.08)
+    if filled:
+        # Nowhere inside is free.
+        axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+    elif len(handles) > 1:
         axes.legend(handles, names, loc="best")
     _name_points(axes, kept, colour, scale)
+
+
+def _draw_cells(axes: Axes, series: Series, kept: Sequence[Series], shade: str) -> Any:
+    """Fill squares half way to their neighbours; return what stands for them in the legend."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.patches import Patch
+
+    grid = [other for other in kept if other.kind == "cells"]
+    across = _edges([x for other in grid for x in other.x], axes.get_xscale() == "log")
+    along = _edges([y for other in grid for y in other.y], axes.get_yscale() == "log")
+    corners = []
+    for x, y in zip(series.x, series.y, strict=True):
+        (left, right), (low, high) = across[x], along[y]
+        corners.append(((left, low), (right, low), (right, high), (left, high)))
+    cells = PolyCollection(corners, facecolors=shade, edgecolors="none", alpha=CELL_ALPHA, zorder=0.5)
+    axes.add_collection(cells)
+    return Patch(facecolor=shade, alpha=CELL_ALPHA)
+
+
+def _edges(values: Sequence[float], log: bool) -> dict[float, tuple[float, float]]:
+    """Return from where to where the cell round each value of one axis reaches."""
+    ordered = sorted(set(values))
+    at = [math.log(value) if log else value for value in ordered]
+    halves = [(after - before) / 2 for before, after in itertools.pairwise(at)]
+    ends = (halves[0], halves[-1]) if halves else (0.5, 0.5)
+    below, above = [ends[0], *halves], [*halves, ends[1]]
+    back = math.exp if log else float
+    return {
+        value: (back(middle - low), back(middle + high))
+        for value, middle, low, high in zip(ordered, at, below, above, strict=True)
+    }
 
 
 def _name_points(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str], scale: float) -> None:

@@ -124,7 +124,8 @@ def remove_watcher(watcher) -> None:
     >>> remove_watcher(print)
     """
     global _watchers
-    _watchers = tuple([other for other in _watchers if other is not watcher])
+    # By equality: a bound method is another object each time that it is asked for.
+    _watchers = tuple([other for other in _watchers if other != watcher])
     _listen()
 
 

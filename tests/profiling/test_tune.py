@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -358,3 +359,123 @@ def test_a_case_of_any_layout_has_operands_of_that_layout():
     assert [layout_letter(array) for array in operands] == ["S", "F"]
     assert [array.shape for array in operands] == [(5, 7), (7, 3)]
     assert Case.from_dict(case.to_dict()) == case
+
+
+SCRIPT = """
+import sys
+import numpy as np
+import tensorops
+x = np.ones((64, 30), np.float32)
+w = np.ones((30, 20), np.float32)
+for _ in range(int(sys.argv[1])):
+    y = tensorops.matmul(x, w)
+tensorops.matmul(x.T, y)
+tensorops.matmul(np.ones((2, 2), int), np.ones((2, 2), int))
+sys.exit(int(sys.argv[2]))
+"""
+
+
+def test_what_a_program_calls_is_noted_with_layout_and_count():
+    import numpy as np
+
+    import tensorops
+    from profiling.collect.operations import count_operations
+
+    x = np.ones((5, 7))
+    with profiling.record() as recording, count_operations() as counter:
+        for _ in range(3):
+            tensorops.matmul(x, x.T)
+        tensorops.matmul(x[:, ::2], np.ones(4))
+        tensorops.matmul(np.ones((2, 2), int), np.ones((2, 2), int))
+        tensorops.matmul(np.ones((0, 2)), np.ones((2, 2)))
+    tensorops.matmul(x, x.T)
+    found = {(entry.case.shapes, entry.case.layout): entry.calls for entry in recording.calls()}
+    assert found == {(((5, 7), (7, 5)), "CF"): 3, (((5, 4), (4,)), "SC"): 1}
+    assert counter.calls >= 6
+    again = [type(entry).from_dict(json.loads(json.dumps(entry.to_dict()))) for entry in recording.calls()]
+    assert again == recording.calls()
+
+
+def test_a_call_that_fails_is_not_noted():
+    import numpy as np
+
+    import tensorops
+
+    with profiling.record() as recording, pytest.raises(ValueError, match="match"):
+        tensorops.matmul(np.ones((2, 3)), np.ones((2, 3)))
+    assert recording.calls() == []
+
+
+def test_every_recorded_shape_can_be_measured():
+    case = Case("matmul", "float64", ((5, 4), (4,)), "SC")
+    with PathTimer([1]) as timer:
+        timed = timer.measure(case, 0.0)
+        stack = timer.measure(Case("matmul", "float32", ((3, 5, 4), (4, 6)), "CF"), 0.0)
+    assert not timed.errors and not stack.errors
+    assert timed.entries[0].shapes == ((5, 4), (4,)) and timed.entries[0].layout == "SC"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_script_is_recorded_and_its_calls_are_tuned(cache_dir, tmp_path, code, capsys):
+    script, found = tmp_path / "train.py", tmp_path / "tune.json"
+    script.write_text(SCRIPT)
+    arguments = [
+        "tune",
+        "--record",
+        str(script),
+        "--budget",
+        "20s",
+        "--json",
+        str(found),
+        "--",
+        "50",
+        str(code),
+    ]
+    assert main(arguments) == int(bool(code))
+    data = json.loads(found.read_text())
+    assert [entry["calls"] for entry in data["calls"]] == [50, 1]
+    shapes = {json.dumps(one["case"]["shapes"]) for one in data["calls"]}
+    assert {json.dumps([list(shape) for shape in one.shapes]) for one in schema.load().entries} == shapes
+    assert data["script_exit_code"] == code
+    out = capsys.readouterr().out
+    assert "64x30x20 float32" in out and ("FAILED" in out) == bool(code)
+
+
+def test_a_program_that_calls_nothing_is_told(cache_dir, tmp_path, capsys):
+    script = tmp_path / "empty.py"
+    script.write_text("pass")
+    assert main(["tune", "--record", str(script)]) == 0
+    assert "called no operation" in capsys.readouterr().out
+    assert not schema.profile_path().exists()
+
+
+def test_what_a_tune_saves_is_calls_times_seconds():
+    from profiling.collect.recording import RecordedCall
+    from profiling.measure.tune import Tuned
+    from profiling.tuning import TuneReport
+
+    case, other = square_case(64, "float32"), square_case(32, "float32")
+    change = tuning_gain.Change(case, 1, "numpy", "blocked/packed", 3e-5, 2e-5)
+    again = tuning_gain.Change(case, 1, "numpy", "blocked/packed", 4e-5, 2e-5)
+    foreign = tuning_gain.Change(other, 1, "numpy", "blocked/packed", 3e-5, 2e-5)
+    report = TuneReport(Tuned(), (change, foreign), (again,), 1.2, None, (RecordedCall(case, 1, 1000),))
+    ((told, calls, seconds),) = report.savings()
+    assert (told, calls) == (again, 1000) and seconds == pytest.approx(0.02)
+    assert "saves 20.0 ms" in str(report)
+
+
+def test_the_digits_network_is_recorded_tuned_and_its_gain_told(cache_dir, tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    script, found = Path(__file__).parents[2] / "benchmarks/digits.py", tmp_path / "tune.json"
+    arguments = ["--record", str(script), "--budget", "20s", "--json", str(found), "--", "--epochs", "2"]
+    assert main(["tune", *arguments]) == 0
+    data = json.loads(found.read_text())
+    assert {entry["calls"] for entry in data["calls"]} == {56} and len(data["calls"]) == 5
+    assert (
+        data["problems"]
+        == 5
+        == len({(one.shapes, one.layout) for one in selection.current_profile().entries})
+    )
+    assert all(saved["calls"] == 56 for saved in data["saves"])
+    out = capsys.readouterr().out
+    assert "64x64x128 float32" in out and "What changed" in out
