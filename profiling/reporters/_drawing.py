@@ -203,7 +203,7 @@ def _draw_curves(axes: Axes, kept: Sequence[Series], colour: Callable[[str], str
     axes.margins(0.0 if filled else 0.08)
     if filled:
         # Nowhere inside is free.
-        axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+        axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     elif len(handles) > 1:
         axes.legend(handles, names, loc="best")
     _name_points(axes, kept, colour, scale)
