@@ -37,6 +37,8 @@ class KernelRow:
         Flags added for this module alone. All other modules are built for the baseline.
     machines : tuple of str
         ``platform.machine()`` values the row can be built on; empty means every one.
+    narrow : str
+        Instruction set, part of this one, whose shorter vectors fit small products better.
     """
 
     isa: str
@@ -46,6 +48,7 @@ class KernelRow:
     nr_vectors: int
     cflags: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
+    narrow: str = ""
     source: str = "tensorops/kernels/gemm/ukr.pyx"
 
     @property
@@ -71,8 +74,11 @@ def _rows(
     nr_vectors: int,
     cflags: tuple[str, ...],
     machines: tuple[str, ...],
+    narrow: str = "",
 ) -> tuple[KernelRow, ...]:
-    return tuple(KernelRow(isa, dtype, vector_bytes, mr, nr_vectors, cflags, machines) for dtype in ITEMSIZE)
+    return tuple(
+        KernelRow(isa, dtype, vector_bytes, mr, nr_vectors, cflags, machines, narrow) for dtype in ITEMSIZE
+    )
 
 
 # From the weakest to the strongest: the loader takes the last row that the processor can run.
@@ -80,7 +86,7 @@ KERNELS: tuple[KernelRow, ...] = (
     *_rows("portable", 16, 4, 2, (), ()),
     *_rows("v2", 16, 4, 3, ("-march=x86-64-v2",), X86_64),
     *_rows("v3", 32, 6, 2, ("-march=x86-64-v3",), X86_64),
-    *_rows("v4", 64, 14, 2, ("-march=x86-64-v4", "-mprefer-vector-width=512"), X86_64),
+    *_rows("v4", 64, 14, 2, ("-march=x86-64-v4", "-mprefer-vector-width=512"), X86_64, narrow="v3"),
     *_rows("neon", 16, 6, 4, (), ARM_64),
 )
 

@@ -30,8 +30,8 @@ class Row(Protocol):
         """Dotted name to import."""
 
 
-def import_kernels(rows: Sequence[Row], dtype: str) -> ModuleType:
-    """Import the module of the selected instruction set for one dtype.
+def import_kernels(rows: Sequence[Row], dtype: str, isa: str | None = None) -> ModuleType:
+    """Import the module of an instruction set for one dtype.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def import_kernels(rows: Sequence[Row], dtype: str) -> ModuleType:
         Rows of the build table, weakest instruction set first.
     dtype : str
         ``"float32"`` or ``"float64"``.
+    isa : str, optional
+        An instruction set that the processor has; the selected one by default.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def import_kernels(rows: Sequence[Row], dtype: str) -> ModuleType:
     ImportError
         If the module was not built; the message names the build command.
     """
-    isa = cpu.selected_isa()
+    isa = cpu.selected_isa() if isa is None else isa
     chosen = [row for row in rows if row.dtype == dtype and row.isa == isa]
     if not chosen:
         raise ImportError(f"tensorops has no {dtype} kernels for the instruction set {isa!r}")

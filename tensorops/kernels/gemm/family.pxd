@@ -6,6 +6,7 @@ ctypedef struct Family:
     Py_ssize_t mc
     Py_ssize_t kc
     Py_ssize_t nc
+    const Family *narrow      # kernels of shorter vectors, for small products; NULL if there are none
 
 cdef bint ready
 cdef int prepare() except -1

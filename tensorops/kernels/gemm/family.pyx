@@ -15,9 +15,11 @@ from tensorops.runtime import cpu, loader
 
 cdef Family float32_family
 cdef Family float64_family
+cdef Family narrow_float32_family
+cdef Family narrow_float64_family
 cdef bint ready = False
 # The tables of functions live in these modules.
-_modules = {}
+_modules = []
 
 
 cdef int prepare() except -1:
@@ -25,14 +27,24 @@ cdef int prepare() except -1:
     global ready
     if ready:
         return 0
-    prepare_family(&float32_family, "float32")
-    prepare_family(&float64_family, "float64")
+    prepare_family(&float32_family, &narrow_float32_family, "float32")
+    prepare_family(&float64_family, &narrow_float64_family, "float64")
     ready = True
     return 0
 
 
-cdef int prepare_family(Family *family, str dtype) except -1:
-    module = loader.import_kernels(table.buildable_rows(), dtype)
+cdef int prepare_family(Family *family, Family *narrow, str dtype) except -1:
+    rows = table.buildable_rows()
+    module = loader.import_kernels(rows, dtype)
+    fill(family, module)
+    (shorter,) = {row.narrow for row in rows if row.module == module.__name__}
+    if shorter:
+        fill(narrow, loader.import_kernels(rows, dtype, shorter))
+        family.narrow = narrow
+    return 0
+
+
+cdef int fill(Family *family, module) except -1:
     kernels = <const Kernels *> PyCapsule_GetPointer(module.capsule, b"tensorops.kernels.gemm.Kernels")
     if kernels.version != KERNELS_VERSION:
         raise ImportError(f"{module.__name__} is of another version: rebuild the compiled modules")
@@ -42,7 +54,8 @@ cdef int prepare_family(Family *family, str dtype) except -1:
     family.mc = sizes.mc
     family.kc = sizes.kc
     family.nc = sizes.nc
-    _modules[dtype] = module
+    family.narrow = NULL
+    _modules.append(module)
     return 0
 
 

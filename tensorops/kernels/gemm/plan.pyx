@@ -32,6 +32,8 @@ cdef enum:
     PAGE = 4096
     # A product that needs this share of the largest blocks' work memory, or more, reserves all of it.
     RESERVE_SHARE = 8
+    # Longest side of a product for which shorter vectors are taken where they leave less of a row unused.
+    NARROW = 32
 
 
 cdef Py_ssize_t divided(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t step) noexcept nogil:
@@ -145,12 +147,22 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
         plan.reserve_bytes = largest * threads
 
 
+cdef inline bint fits_narrow(const Family *family, const Product *p) noexcept nogil:
+    """Return whether the kernels of shorter vectors compute fewer unused columns of a small product."""
+    if family.narrow == NULL or p.n > NARROW or p.m > NARROW or p.k > NARROW:
+        return False
+    return divided(p.n, 1, family.narrow.kernels.lanes) < divided(p.n, 1, family.kernels.lanes)
+
+
 cdef void make_plan(
     const Family *family, const Product *product, Packing packing, int threads, Plan *plan,
 ) noexcept nogil:
     """Plan one product for at most `threads` threads; `plan.product` may have its operands exchanged."""
     cdef Product other
     cdef double work = <double> product.m * product.n * product.k
+    # Always packed is for tests and studies of one family.
+    if packing != PACK_ALWAYS and fits_narrow(family, product):
+        family = family.narrow
     plan.family = family
     plan.product = product[0]
     plan.turned = False
