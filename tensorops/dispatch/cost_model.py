@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,32 +190,36 @@ class CostModel:
         self.residuals = np.log(seconds / (features @ self.factors))
         self.spread = self._spread()
 
-    def predict(self, call: Call) -> Prediction | None:
+    def predict(self, call: Call, distances: Floats | None = None) -> Prediction | None:
         """Return what `call` is expected to take.
 
         Parameters
         ----------
         call : Call
             The call. Its number of threads may differ from the samples'.
+        distances : ndarray, optional
+            How far each sample is from it, where that is known.
 
         Returns
         -------
         Prediction or None
             None if no sample is comparable.
         """
-        distances = np.array([distance(call, entry) for entry in self.entries])
-        known = np.isfinite(distances)
-        if not known.any():
-            return None
+        if distances is None:
+            distances = np.array([distance(call, entry) for entry in self.entries])
         index = int(np.argmin(distances))
-        weights = _weights(distances[known])
-        pulled = float(weights @ self.residuals[known] / (weights.sum() + _weights(np.array([REACH]))[0]))
-        if distances[index] == 0:
+        nearest = float(distances[index])
+        if nearest == math.inf:
+            return None
+        # Infinitely far is a weight of nothing.
+        weights = _weights(distances)
+        pulled = float(weights @ self.residuals / (weights.sum() + _PRIOR))
+        if nearest == 0:
             pulled = float(self.residuals[index])
-        base = float(np.dot(_features(call), self.factors))
+        base = sum(map(mul, _features(call), self.factors.tolist()))
         seconds = base * math.exp(pulled)
         sample = self.results[index]
-        missed = math.exp(self.spread * min(1.0, float(distances[index])))
+        missed = math.exp(self.spread * min(1.0, nearest))
         return Prediction(
             seconds,
             seconds * (sample.low / sample.seconds) / missed,
@@ -222,7 +227,7 @@ class CostModel:
             max(math.log(sample.seconds / sample.low), math.log(sample.high / sample.seconds)),
             sample,
             self.entries[index],
-            float(distances[index]),
+            nearest,
         )
 
     def _spread(self) -> float:
@@ -235,13 +240,17 @@ class CostModel:
         apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
         weights = _weights(apart)
         np.fill_diagonal(weights, 0.0)
-        others = weights @ self.residuals / (weights.sum(axis=1) + _weights(np.array([REACH]))[0])
+        others = weights @ self.residuals / (weights.sum(axis=1) + _PRIOR)
         return float(np.sqrt(np.mean((self.residuals - others) ** 2)))
 
 
 def _weights(distances: Floats) -> Floats:
     weights: Floats = (distances**2 + 1e-6) ** -1.5
     return weights
+
+
+# What the model itself weighs beside the residuals of samples.
+_PRIOR = float(_weights(np.array([REACH]))[0])
 
 
 def fit(features: Floats, seconds: Floats) -> Floats:
@@ -290,7 +299,7 @@ def fit(features: Floats, seconds: Floats) -> Floats:
 
 
 class Models:
-    """The cost models of one profile, each fitted when it is first asked for.
+    """A profile's samples in arrays, and its cost models, each fitted when it is first asked for.
 
     Parameters
     ----------
@@ -305,7 +314,86 @@ class Models:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._fitted: dict[tuple[str, str, int], CostModel | None] = {}
+        known = [(entry, position(entry)) for entry in profile.entries]
+        self.entries = [entry for entry, where in known if where is not None]
+        self._positions = np.array([where for _, where in known if where is not None]).reshape(-1, 4)
+        self._threads = np.array([entry.threads for entry in self.entries], dtype=np.int64)
+        self._columns = {
+            name: np.array([hash(getattr(entry, name)) for entry in self.entries], dtype=np.int64)
+            for name in ("op", "dtype", "layout", "params", "in_place")
+        }
+        self._classes = np.array([hash(OPERATIONS[entry.op].cost_class) for entry in self.entries], np.int64)
+        self._fitted: dict[tuple[str, str, int], tuple[NDArray[np.intp], CostModel] | None] = {}
+
+    def distances(self, call: Call) -> Floats:
+        """Return how far each of `entries` is from `call`: see `distance`.
+
+        Parameters
+        ----------
+        call : Call
+            The call.
+
+        Returns
+        -------
+        ndarray
+            In doublings; infinite where a sample says nothing of the call.
+        """
+        here = position(call)
+        if here is None or not self.entries:
+            return np.full(len(self.entries), math.inf)
+        differ = {name: column != hash(getattr(call, name)) for name, column in self._columns.items()}
+        squares = ((self._positions - here) ** 2).sum(axis=1)
+        squares += (THREADS_DISTANCE * (np.log2(self._threads) - math.log2(max(1, call.threads)))) ** 2
+        for name, weight in (
+            ("op", OPERATION_DISTANCE),
+            ("dtype", DTYPE_DISTANCE),
+            ("layout", LAYOUT_DISTANCE),
+        ):
+            squares += differ[name] * weight**2
+        incomparable = np.where(
+            differ["op"],
+            self._classes != hash(OPERATIONS[call.op].cost_class),
+            differ["params"] | differ["in_place"],
+        )
+        found: Floats = np.where(incomparable, math.inf, np.sqrt(squares))
+        return found
+
+    def measured_threads(self, distances: Floats) -> set[int]:
+        """Return the numbers of threads for which there are comparable samples.
+
+        Parameters
+        ----------
+        distances : ndarray
+            As `distances` gives them.
+
+        Returns
+        -------
+        set of int
+            Threads.
+        """
+        return set(np.unique(self._threads[np.isfinite(distances)]).tolist())
+
+    def predict(self, call: Call, path: str, threads: int, distances: Floats) -> Prediction | None:
+        """Return what `call` is expected to take on a path.
+
+        Parameters
+        ----------
+        call : Call
+            The call.
+        path : str
+            The path.
+        threads : int
+            Threads that the samples were given.
+        distances : ndarray
+            As `distances` gives them for this call.
+
+        Returns
+        -------
+        Prediction or None
+            None without a comparable sample.
+        """
+        found = self._model(OPERATIONS[call.op].cost_class, path, threads)
+        return None if found is None else found[1].predict(call, distances[found[0]])
 
     def model(self, cost_class: str, path: str, threads: int) -> CostModel | None:
         """Return the model of one path and number of threads, or None without a usable sample.
@@ -324,16 +412,17 @@ class Models:
         CostModel or None
             The model.
         """
+        found = self._model(cost_class, path, threads)
+        return None if found is None else found[1]
+
+    def _model(self, cost_class: str, path: str, threads: int) -> tuple[NDArray[np.intp], CostModel] | None:
         key = (cost_class, path, threads)
         if key not in self._fitted:
-            entries = [
-                entry
-                for entry in self.profile.entries
-                if entry.threads == threads
-                and path in entry.paths
-                and entry.op in OPERATIONS
-                and OPERATIONS[entry.op].cost_class == cost_class
-                and position(entry) is not None
-            ]
-            self._fitted[key] = CostModel(path, entries) if entries else None
+            of_class = (self._classes == hash(cost_class)) & (self._threads == threads)
+            members = [index for index in np.flatnonzero(of_class) if path in self.entries[index].paths]
+            self._fitted[key] = (
+                (np.array(members), CostModel(path, [self.entries[index] for index in members]))
+                if members
+                else None
+            )
         return self._fitted[key]

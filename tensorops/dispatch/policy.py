@@ -9,11 +9,13 @@ what was measured on this machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from tensorops.backends.base import Call
-from tensorops.dispatch.cost_model import Models, Prediction, distance
+from tensorops.dispatch.cost_model import Floats, Models, Prediction
 from tensorops.dispatch.records import Entry, Profile
 from tensorops.operations import OPERATIONS
 
@@ -160,18 +162,21 @@ def choose(
     if not usable:
         raise ValueError(f"no path can compute {call}: {dict(excluded or {})}")
     order = _shipped_order(call, usable)
-    near = nearest(call, profile, usable)
+    models = None if profile is None or call.op not in OPERATIONS else models_of(profile)
+    distances = None if models is None else models.distances(call)
+    near = None if models is None or distances is None else _nearest(models, distances, usable, order[0])
     expected: dict[str, tuple[Prediction, int]] = {}
     entry = None
-    if near is None or profile is None:
+    if models is None or distances is None or near is None:
         path, threads = order[0], call.threads
-        reason = _shipped_reason(call, profile, path, len(usable))
+        closest = math.inf if distances is None or not len(distances) else float(distances.min())
+        reason = _shipped_reason(call, profile, closest, path, len(usable))
     else:
         entry, away = near
-        expected = _expectations(call, profile, entry, usable)
+        expected = _expectations(call, models, distances, entry, usable)
         path = _preferred(_contenders(entry, expected), expected)
         threads = expected[path][1]
-        reason = _measured_reason(call, away, expected, path)
+        reason = _measured_reason(away, expected, path)
     candidates = [_candidate(name, expected.get(name)) for name in order]
     # Stable: what was not measured keeps the shipped order behind what was.
     candidates.sort(key=lambda item: (item.path != path, item.predicted_seconds or math.inf))
@@ -204,17 +209,31 @@ def nearest(call: Call, profile: Profile | None, paths: Sequence[str]) -> tuple[
     >>> nearest(Call("matmul", "float32", ((8, 8), (8, 8))), None, ["numpy"]) is None
     True
     """
-    default = _shipped_order(call, tuple(paths))[0]
+    if profile is None or call.op not in OPERATIONS:
+        return None
+    models = models_of(profile)
+    return _nearest(models, models.distances(call), paths, _shipped_order(call, tuple(paths))[0])
+
+
+def _nearest(
+    models: Models, distances: Floats, paths: Sequence[str], default: str
+) -> tuple[Entry, float] | None:
+    usable = frozenset(paths)
+    order = np.argsort(distances, kind="stable")
+    # Of equally near ones the later: the profile's entries are in the order in which they were written.
     best: tuple[Entry, float] | None = None
     samples = 0
-    for entry in profile.entries if profile is not None else ():
-        if not _decisive(entry, paths, default):
+    for index in order:
+        away = float(distances[index])
+        if away == math.inf or (best is not None and (best[1] <= MAX_DISTANCE or samples >= MODEL_SAMPLES)):
+            if best is None or away > best[1]:
+                break
+        if not _decisive(models.entries[index], usable, default):
             continue
-        away = distance(call, entry)
-        samples += away < math.inf
-        if away <= (MODEL_DISTANCE if best is None else best[1]):
-            best = (entry, away)
-    if best is not None and best[1] > MAX_DISTANCE and samples < MODEL_SAMPLES:
+        samples += 1
+        if best is None or away == best[1]:
+            best = (models.entries[index], away)
+    if best is None or best[1] > (MAX_DISTANCE if samples < MODEL_SAMPLES else MODEL_DISTANCE):
         return None
     return best
 
@@ -223,35 +242,52 @@ def nearest(call: Call, profile: Profile | None, paths: Sequence[str]) -> tuple[
 _models: list[Models] = []
 
 
-def _models_of(profile: Profile) -> Models:
-    if not _models or _models[0].profile is not profile:
-        _models[:] = [Models(profile)]
-    return _models[0]
+def models_of(profile: Profile) -> Models:
+    """Return the cost models of a profile; those of the last one are kept.
+
+    Parameters
+    ----------
+    profile : Profile
+        What was measured.
+
+    Returns
+    -------
+    Models
+        Fitted as they are asked for.
+
+    Examples
+    --------
+    >>> profile = Profile({})
+    >>> models_of(profile) is models_of(profile)
+    True
+    """
+    kept = _models[0] if _models else None
+    if kept is None or kept.profile is not profile:
+        kept = Models(profile)
+        _models[:] = [kept]
+    return kept
 
 
 def _expectations(
-    call: Call, profile: Profile, entry: Entry, paths: Iterable[str]
+    call: Call, models: Models, distances: Floats, entry: Entry, paths: Iterable[str]
 ) -> dict[str, tuple[Prediction, int]]:
     """Predict the time of each path that was measured, at its best number of threads."""
-    models = _models_of(profile)
-    spec = OPERATIONS[call.op]
-    measured = {item.threads for item in profile.entries if distance(call, item) < math.inf}
+    measured = models.measured_threads(distances)
     # Where the number of threads asked for was never measured, the nearest entry's stands for it.
-    own = [count for count in measured if count < call.threads] if call.threads in measured else []
+    given = call.threads if call.threads in measured else entry.threads
+    fewer = {
+        count: models.distances(replace(call, threads=count))
+        for count in (measured if given == call.threads else ())
+        if count < call.threads
+    }
     found = {}
     for path in paths:
-        counts = [call.threads if call.threads in measured else entry.threads]
+        expected = [(models.predict(call, path, given, distances), call.threads)]
         if path.partition("/")[0] == OWN_BACKEND:
-            counts += own
-        best: tuple[Prediction, int] | None = None
-        for count in counts:
-            model = models.model(spec.cost_class, path, count)
-            at = replace(call, threads=count) if count in own else call
-            prediction = model.predict(at) if model is not None else None
-            if prediction is not None and (best is None or prediction.seconds < best[0].seconds):
-                best = (prediction, count if count in own else call.threads)
-        if best is not None:
-            found[path] = best
+            expected += [(models.predict(call, path, count, away), count) for count, away in fewer.items()]
+        known = [(prediction, count) for prediction, count in expected if prediction is not None]
+        if known:
+            found[path] = min(known, key=lambda item: item[0].seconds)
     return found
 
 
@@ -276,7 +312,7 @@ def _within_noise(one: Prediction, other: Prediction) -> bool:
     return abs(math.log(one.seconds / other.seconds)) <= one.noise + other.noise
 
 
-def _decisive(entry: Entry, paths: Sequence[str], default: str) -> bool:
+def _decisive(entry: Entry, paths: Collection[str], default: str) -> bool:
     """Return whether an entry compared the shipped path's backend with another usable path."""
     measured = [path for path in entry.paths if path in paths]
     shipped = default.partition("/")[0]
@@ -301,16 +337,15 @@ def _is_small(call: Call) -> bool:
         return False
 
 
-def _shipped_reason(call: Call, profile: Profile | None, path: str, usable: int) -> str:
+def _shipped_reason(call: Call, profile: Profile | None, closest: float, path: str, usable: int) -> str:
     if usable == 1:
         return f"{path} is the only path that can compute this call"
     if profile is None:
         why = "no profile"
     else:
-        near = [d for d in (distance(call, entry) for entry in profile.entries) if d < math.inf]
         why = (
-            f"the nearest measured call is {min(near):.1f} doublings away or compares no two usable paths"
-            if near
+            f"the nearest measured call is {closest:.1f} doublings away or compares no two usable paths"
+            if closest < math.inf
             else "nothing comparable was measured"
         )
     if path not in SMALL_SHIPPED:
@@ -323,9 +358,7 @@ def _shipped_reason(call: Call, profile: Profile | None, path: str, usable: int)
     return f"{why}; by the shipped thresholds the product is {size}: {path}"
 
 
-def _measured_reason(
-    call: Call, away: float, expected: Mapping[str, tuple[Prediction, int]], path: str
-) -> str:
+def _measured_reason(away: float, expected: Mapping[str, tuple[Prediction, int]], path: str) -> str:
     where = "measured" if away == 0 else f"measured {away:.1f} doublings away"
     chosen = expected[path][0]
     rivals = {name: item[0] for name, item in expected.items() if name != path}

@@ -13,6 +13,7 @@ from tensorops.backends import Call
 from tensorops.dispatch.cost_model import CostModel, Models, distance, fit
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tensorops.operations import OPERATIONS
+from tests.dispatch import strategies
 
 OVERHEAD, RATE, BANDWIDTH = 3e-7, 2e-11, 5e-11
 
@@ -100,3 +101,10 @@ def test_models_are_kept_by_threads() -> None:
     assert predicted.seconds == pytest.approx(2.0)
     assert models.model("product", "numpy", 3) is None
     assert models.model("rows", "numpy", 1) is None
+
+
+@given(strategies.calls, strategies.profiles)
+def test_all_distances_at_once_are_those_of_each(asked: Call, known: Profile | None) -> None:
+    models = Models(known or Profile({}))
+    expected = [distance(asked, entry) for entry in models.entries]
+    assert models.distances(asked) == pytest.approx(expected)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tensorops.backends import Call
 from tensorops.dispatch import policy
-from tensorops.dispatch.policy import choose, distance, nearest
+from tensorops.dispatch.cost_model import distance
+from tensorops.dispatch.policy import choose, nearest
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tests.dispatch import strategies
 
