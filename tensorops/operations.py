@@ -94,7 +94,8 @@ def product_dims(shapes: Sequence[Shape]) -> ProductDims:
     if k != rows:
         raise ValueError(f"matmul: shapes {left} and {right} do not fit: {k} columns against {rows} rows")
     try:
-        batch = np.broadcast_shapes(left[:-2], right[:-2])
+        # Most products have no batch, and NumPy's check takes longer than all the rest.
+        batch = np.broadcast_shapes(left[:-2], right[:-2]) if max(len(left), len(right)) > 2 else ()
     except ValueError:
         raise ValueError(
             f"matmul: the leading dimensions of shapes {left} and {right} do not broadcast"

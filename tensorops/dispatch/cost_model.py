@@ -172,6 +172,8 @@ class CostModel:
         The path.
     entries : sequence of Entry
         Measured calls of one cost class that have a result of `path`; at least one.
+    features : ndarray of shape (entries, terms), optional
+        What their times are made of, where that is known.
 
     Examples
     --------
@@ -181,11 +183,12 @@ class CostModel:
     1.0
     """
 
-    def __init__(self, path: str, entries: Sequence[Entry]) -> None:
+    def __init__(self, path: str, entries: Sequence[Entry], features: Floats | None = None) -> None:
         self.entries = tuple(entries)
         self.results = tuple(entry.paths[path] for entry in entries)
         seconds = np.array([result.seconds for result in self.results])
-        features = np.array([_features(entry) for entry in entries])
+        if features is None:
+            features = np.array([_features(entry) for entry in entries])
         self.factors = fit(features, seconds)
         self.residuals = np.log(seconds / (features @ self.factors))
         self.spread = self._spread()
@@ -317,6 +320,7 @@ class Models:
         known = [(entry, position(entry)) for entry in profile.entries]
         self.entries = [entry for entry, where in known if where is not None]
         self._positions = np.array([where for _, where in known if where is not None]).reshape(-1, 4)
+        self._features = np.array([_features(entry) for entry in self.entries]).reshape(-1, 3)
         self._threads = np.array([entry.threads for entry in self.entries], dtype=np.int64)
         self._columns = {
             name: np.array([hash(getattr(entry, name)) for entry in self.entries], dtype=np.int64)
@@ -421,7 +425,10 @@ class Models:
             of_class = (self._classes == hash(cost_class)) & (self._threads == threads)
             members = [index for index in np.flatnonzero(of_class) if path in self.entries[index].paths]
             self._fitted[key] = (
-                (np.array(members), CostModel(path, [self.entries[index] for index in members]))
+                (
+                    np.array(members),
+                    CostModel(path, [self.entries[index] for index in members], self._features[members]),
+                )
                 if members
                 else None
             )
