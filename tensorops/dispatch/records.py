@@ -329,10 +329,7 @@ def decode_entry(document: object) -> Entry:
     return Entry(
         op=op,
         dtype=dtype,
-        shapes=tuple(
-            tuple(_whole(size, 0, "a size") for size in _typed(shape, list, "a shape"))
-            for shape in _member(members, "shapes", list)
-        ),
+        shapes=tuple([_shape(shape) for shape in _member(members, "shapes", list)]),
         layout=_member(members, "layout", str),
         params=tuple(sorted(params.items())),
         in_place=_member(members, "in_place", bool),
@@ -341,19 +338,32 @@ def decode_entry(document: object) -> Entry:
     )
 
 
+def _shape(document: object) -> tuple[int, ...]:
+    shape: list[Any] = _typed(document, list, "a shape")
+    # Thousands of sizes are read at the first call of a program; only an odd one is looked at closely.
+    if all(type(size) is int and 0 <= size < 2**63 for size in shape):
+        return tuple(shape)
+    return tuple(_whole(size, 0, "a size") for size in shape)
+
+
+def _seconds(members: Mapping[str, Any], name: str) -> float:
+    value = members.get(name)
+    if type(value) is float:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name!r} is {value!r}, expected a number of seconds")
+    return float(value)
+
+
 def _decode_result(document: object) -> PathResult:
     members = _typed(document, dict, "a path's result")
-    times = {}
-    for name in ("seconds", "low", "high"):
-        value = members.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{name!r} is {value!r}, expected a number of seconds")
-        times[name] = float(value)
     hotspot = members.get("hotspot")
     if hotspot is not None and not isinstance(hotspot, str):
         raise ValueError(f"'hotspot' is {hotspot!r}, expected a string or null")
     return PathResult(
-        **times,
+        _seconds(members, "seconds"),
+        _seconds(members, "low"),
+        _seconds(members, "high"),
         n=_whole(members.get("n", 1), 1, "'n'"),
         allocations=_whole(members.get("allocations", 0), 0, "'allocations'"),
         bytes=_whole(members.get("bytes", 0), 0, "'bytes'"),
