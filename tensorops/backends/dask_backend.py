@@ -202,7 +202,49 @@ def _flat(blocks: Any) -> Any:
         yield blocks
 
 
-_KINDS: Mapping[str, Callable[..., Any]] = {"product": _product}
+def _elementwise(da: Any, part: Part, op: str, arrays: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """Compute the parts that lie on each other; a dimension of 1 lies on all parts of another operand's."""
+    try:
+        dims = len(np.broadcast_shapes(*(x.shape for x in arrays)))
+    except ValueError:
+        shapes = ", ".join(str(x.shape) for x in arrays)
+        raise ValueError(f"{op}: operands of shapes {shapes} do not broadcast") from None
+    return _blocks(da, part, arrays, [tuple(range(dims - x.ndim, dims)) for x in arrays], dims)
+
+
+def _rows(da: Any, part: Part, op: str, arrays: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """Compute whole rows: no part ends inside of one. Further operands hold one value for each column."""
+    first = arrays[0]
+    axis = int(params.get("axis", -1))
+    if not -first.ndim <= axis < first.ndim:
+        raise ValueError(f"{op}: axis {axis} does not exist in an operand of shape {first.shape}")
+    axis %= first.ndim
+    columns = first.shape[axis]
+    whole = [first.rechunk({axis: -1})]
+    for x in arrays[1:]:
+        if x.shape != (columns,) and x.shape != first.shape:
+            raise ValueError(
+                f"{op}: shapes {first.shape} and {x.shape} do not fit: rows of {columns} columns"
+            )
+        whole.append(x.rechunk({axis if x.ndim == first.ndim else 0: -1}))
+    indices = [tuple(range(first.ndim)) if x.ndim == first.ndim else (axis,) for x in whole]
+    return _blocks(da, part, whole, indices, first.ndim)
+
+
+def _blocks(da: Any, part: Part, arrays: Sequence[Any], indices: Sequence[Any], dims: int) -> Any:
+    """Call `part` on the parts of operands that share the numbers of their dimensions."""
+    dtype = part(*(np.ones((1,) * x.ndim, x.dtype) for x in arrays)).dtype
+    pairs = [item for pair in zip(arrays, indices, strict=True) for item in pair]
+    meta = np.empty((0,) * dims, dtype)
+    return da.blockwise(part, tuple(range(dims)), *pairs, dtype=dtype, meta=meta, concatenate=True)
+
+
+_KINDS: Mapping[str, Callable[..., Any]] = {
+    "product": _product,
+    "elementwise": _elementwise,
+    "rows": _rows,
+}
+"""By cost class: ``function(da, part, op, arrays, params)``, the lazy result."""
 
 
 def _kind(op: str) -> Callable[..., Any] | None:

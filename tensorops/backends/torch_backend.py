@@ -20,9 +20,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend
+from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
 
 NOT_IMPORTED = "torch is not imported in this process: import it, or ask for backend={name!r}"
+
+Function = Callable[..., None]
 
 # What PyTorch keeps for the whole process is changed by one call at a time.
 _lock = threading.RLock()
@@ -38,12 +41,89 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-def _matmul(torch: Any, out: Any, a: Any, b: Any) -> None:
-    torch.matmul(a, b, out=out)
+def _named(name: str) -> Function:
+    """Return a function of PyTorch's own name that takes ``out``."""
+
+    def function(torch: Any, out: Any, *operands: Any, **params: Any) -> None:
+        getattr(torch, name)(*operands, out=out, **params)
+
+    return function
 
 
-FUNCTIONS: Mapping[str, Callable[..., None]] = MappingProxyType({"matmul": _matmul})
-"""By operation: ``function(torch, out, *operands, **params)``, on tensors of one device."""
+def _kernel(name: str, *, result: str) -> Function:
+    """Return the kernel behind a function that has no ``out`` in PyTorch's public form."""
+
+    def function(torch: Any, out: Any, *operands: Any, **params: Any) -> None:
+        getattr(getattr(torch.ops.aten, name), result)(*operands, **params, **{result: out})
+
+    return function
+
+
+def _relu(torch: Any, out: Any, x: Any) -> None:
+    torch.clamp(x, min=0, out=out)
+
+
+def _clip(torch: Any, out: Any, x: Any, *, low: float, high: float) -> None:
+    torch.clamp(x, low, high, out=out)
+
+
+def _leaky_relu(torch: Any, out: Any, x: Any, *, slope: float = 0.01) -> None:
+    torch.ops.aten.leaky_relu.out(x, slope, out=out)
+
+
+def _elu(torch: Any, out: Any, x: Any, *, alpha: float = 1.0) -> None:
+    torch.ops.aten.elu.out(x, alpha, out=out)
+
+
+def _softplus(torch: Any, out: Any, x: Any) -> None:
+    # Above the threshold PyTorch gives x itself: where exp(-x) is lost beside it, in either dtype.
+    torch.ops.aten.softplus.out(x, 1, 40, out=out)
+
+
+def _scale_shift(torch: Any, out: Any, x: Any, scale: Any, shift: Any) -> None:
+    torch.addcmul(shift, x, scale, out=out)
+
+
+def _add_relu(torch: Any, out: Any, x: Any, y: Any) -> None:
+    torch.clamp(torch.add(x, y, out=out), min=0, out=out)
+
+
+def _relu_backward(torch: Any, out: Any, grad: Any, y: Any) -> None:
+    torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=out)
+
+
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {
+        **{name: _named(name) for name in ("matmul", "exp", "tanh", "maximum", "minimum")},
+        **{name: _named(name) for name in ("add", "sub", "mul", "div")},
+        "bias_add": _named("add"),
+        "axpy": _named("add"),
+        "relu": _relu,
+        "leaky_relu": _leaky_relu,
+        "elu": _elu,
+        "softplus": _softplus,
+        "clip": _clip,
+        "scale_shift": _scale_shift,
+        "bias_relu": _add_relu,
+        "add_relu": _add_relu,
+        "relu_backward": _relu_backward,
+        "gelu_backward": _kernel("gelu_backward", result="grad_input"),
+        "sigmoid_backward": _kernel("sigmoid_backward", result="grad_input"),
+        "tanh_backward": _kernel("tanh_backward", result="grad_input"),
+        "silu_backward": _kernel("silu_backward", result="grad_input"),
+    }
+)
+"""By operation, without the underscore of one that works in place:
+``function(torch, out, *operands, **params)`` on tensors of one device."""
+
+INEXACT = MappingProxyType(
+    {
+        "gelu": "below -2 its digits cancel, beyond the error bound",
+        "sigmoid": "it gives 0 where the result is subnormal",
+        "silu": "it gives 0 where the result is subnormal",
+    }
+)
+"""What PyTorch has, but not within the bounds that every backend keeps."""
 
 
 class TorchBackend(ComputeBackend):
@@ -70,8 +150,14 @@ class TorchBackend(ComputeBackend):
 
     def supports(self, call: Call) -> str | None:
         """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
-        if call.op not in FUNCTIONS:
+        name = call.op.removesuffix("_")
+        if name in INEXACT:
+            return f"its {call.op}: {INEXACT[name]}"
+        if call.op not in OPERATIONS or name not in FUNCTIONS:
             return f"it has no {call.op}"
+        approximate = dict(call.params).get("approximate", "none")
+        if approximate not in ("none", "tanh"):
+            return f"its {call.op} has no approximate={approximate!r}"
         if call.dtype not in FLOAT_DTYPES:
             return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
         return None
@@ -80,7 +166,7 @@ class TorchBackend(ComputeBackend):
         self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
     ) -> Array:
         """Compute `op` into `out`, with as many threads as asked for: see `ComputeBackend`."""
-        function = FUNCTIONS.get(op)
+        function = FUNCTIONS.get(op.removesuffix("_"))
         if function is None:
             raise ValueError(f"backend {self.name!r} has no {op}")
         torch = importlib.import_module("torch")
@@ -96,7 +182,7 @@ class TorchBackend(ComputeBackend):
     def compute(
         self,
         torch: Any,
-        function: Callable[..., None],
+        function: Function,
         operands: Sequence[Any],
         out: Any,
         params: Mapping[str, Any],
@@ -146,7 +232,7 @@ class TorchCudaBackend(TorchBackend):
     def compute(
         self,
         torch: Any,
-        function: Callable[..., None],
+        function: Function,
         operands: Sequence[Any],
         out: Any,
         params: Mapping[str, Any],

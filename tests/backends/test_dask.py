@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -103,10 +104,10 @@ def test_nothing_is_computed_before_it_is_asked_for(parts: Counter[str]) -> None
 
 def test_the_backend_in_use_computes_the_parts(parts: Counter[str]) -> None:
     x = da.from_array(whole_numbers((30, 30)), chunks=15)
-    with tensorops.use_backend("numpy"):
+    with tensorops.use_backend("naive"):
         lazy = tensorops.matmul(x, x)
     assert np.array_equal(lazy.compute(), whole_numbers((30, 30)) @ whole_numbers((30, 30)))
-    assert parts == {"numpy": 8}
+    assert parts == {"naive": 8}
 
 
 @pytest.mark.parametrize("variable", ["dask", "naive"])
@@ -239,6 +240,77 @@ def test_what_belongs_to_no_backend() -> None:
     assert owners.owner_of([None, da.ones(3)]) is get_backend("dask")
     with pytest.raises(NotImplementedError, match="'numpy' has no arrays of its own"):
         get_backend("numpy").apply("matmul", [], {}, None)
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that makes an operation of a NumPy function."""
+
+    def add(name: str, cost_class: str, function: Any, **more: Any) -> None:
+        spec = dataclasses.replace(OPERATIONS["matmul"], name=name, cost_class=cost_class, **more)
+        monkeypatch.setitem(OPERATIONS, name, spec)
+        monkeypatch.setattr(tensorops, name, function, raising=False)
+
+    return add
+
+
+def apply(op: str, *operands: Any, **params: Any) -> Any:
+    return owners.apply_by_owner(op, operands, params, None, None)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "chunks"),
+    [
+        (((7, 9), (7, 9)), ((3, 4), (2, 5))),
+        (((7, 9), (9,)), ((3, 4), (5,))),
+        (((7, 1), (1, 9)), ((3, 1), (1, 2))),
+        (((5, 7, 9), (7, 1)), ((2, 3, 4), (7, 1))),
+        (((0, 3), (3,)), ((1, 2), (3,))),
+    ],
+)
+def test_elementwise_operations(shapes: Any, chunks: Any, register: Any) -> None:
+    register("probe", "elementwise", lambda x, y, scale: np.subtract(x, y) * scale)
+    x, y = (whole_numbers(shape) for shape in shapes)
+    expected = (x - y) * np.float32(3)
+    lazy = [da.from_array(z, chunks=cut) for z, cut in zip((x, y), chunks, strict=True)]
+    for operands in (lazy, (lazy[0], y), (x, lazy[1])):
+        result = apply("probe", *operands, scale=np.float32(3))
+        assert type(result) is da.Array
+        assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+        assert np.array_equal(result.compute(), expected)
+    with pytest.raises(ValueError, match=r"probe: operands of shapes \(4,\), \(5,\) do not broadcast"):
+        apply("probe", da.ones(4), da.ones(5), scale=1.0)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_rows_are_not_cut(axis: int, register: Any) -> None:
+    register("probe", "rows", lambda x, axis: x - x.max(axis=axis, keepdims=True))
+    x = whole_numbers((8, 10))
+    result = apply("probe", da.from_array(x, chunks=(3, 4)), axis=axis)
+    assert result.numblocks[axis] == 1
+    assert result.npartitions > 1
+    assert np.array_equal(result.compute(), x - x.max(axis=axis, keepdims=True))
+    with pytest.raises(ValueError, match="axis 2 does not exist"):
+        apply("probe", da.from_array(x), axis=2)
+
+
+def test_rows_with_a_value_for_each_column(register: Any) -> None:
+    register("probe", "rows", lambda x, weight: x.sum(axis=-1, keepdims=True) * weight)
+    x, weight = whole_numbers((4, 6, 10)), whole_numbers((10,))
+    expected = x.sum(axis=-1, keepdims=True) * weight
+    for second in (weight, da.from_array(weight, chunks=3)):
+        assert np.array_equal(apply("probe", da.from_array(x, chunks=4), second).compute(), expected)
+    with pytest.raises(ValueError, match=r"\(4, 6, 10\) and \(9,\) do not fit"):
+        apply("probe", da.from_array(x, chunks=4), np.ones(9))
+
+
+def test_what_changes_its_operand_or_has_no_parts_is_refused(register: Any) -> None:
+    register("probe_", "elementwise", None, in_place=True)
+    register("probe", "optimizer", None)
+    with pytest.raises(TypeError, match="probe_ changes its first operand"):
+        apply("probe_", da.ones(3))
+    with pytest.raises(NotImplementedError, match="probe cannot be computed on dask arrays"):
+        apply("probe", da.ones(3))
 
 
 def test_what_it_does_not_have() -> None:
