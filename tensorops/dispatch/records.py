@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 SCHEMA = 1
+# Significant digits of a time in the file.
+DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +266,8 @@ def encode_entry(entry: Entry) -> str:
 
     Examples
     --------
-    >>> encode_entry(Entry("exp", "float32", ((8,),), layout="C"))[:46]
-    '{"op": "exp", "dtype": "float32", "shapes": [['
+    >>> encode_entry(Entry("exp", "float32", ((8,),), layout="C"))[:42]
+    '{"op":"exp","dtype":"float32","shapes":[[8'
     """
     document = {
         "op": entry.op,
@@ -275,22 +277,23 @@ def encode_entry(entry: Entry) -> str:
         "params": dict(entry.params),
         "in_place": entry.in_place,
         "threads": int(entry.threads),
-        "paths": {
-            path: {
-                "seconds": float(result.seconds),
-                "low": float(result.low),
-                "high": float(result.high),
-                "n": int(result.n),
-                "allocations": int(result.allocations),
-                "bytes": int(result.bytes),
-                "hotspot": result.hotspot,
-            }
-            for path, result in entry.paths.items()
-        },
+        "paths": {path: _result(result) for path, result in entry.paths.items()},
     }
     # What cannot be read back must not be written: the next reader would reject the whole file.
     decode_entry(document)
-    return json.dumps(document, allow_nan=False)
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+def _result(result: PathResult) -> dict[str, object]:
+    # More digits than a measurement has would crowd others out of the file; rounding keeps the order.
+    times = {name: float(f"{getattr(result, name):.{DIGITS}g}") for name in ("seconds", "low", "high")}
+    return {
+        **times,
+        "n": int(result.n),
+        "allocations": int(result.allocations),
+        "bytes": int(result.bytes),
+        "hotspot": result.hotspot,
+    }
 
 
 def decode_entry(document: object) -> Entry:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tensorops.backends import Call
-from tensorops.dispatch.records import Entry, PathResult, Profile
+from tensorops.dispatch.records import DIGITS, Entry, PathResult, Profile
 
 PATHS = ("blocked/small", "blocked/packed", "numpy", "naive", "python", "mine")
 
 sizes = st.integers(0, 70) | st.sampled_from([128, 1000, 4096, 2**40, 2**62])
-times = st.floats(1e-9, 1e3)
+# With as many digits as a profile keeps.
+times = st.floats(1e-9, 1e3).map(lambda seconds: float(f"{seconds:.{DIGITS}g}"))
 dtypes = st.sampled_from(["float32", "float64", "int64"])
 layouts = st.sampled_from(["CC", "CF", "FC", "SS"])
 threads = st.sampled_from([1, 2, 3, 64])

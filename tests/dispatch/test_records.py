@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tensorops.dispatch.records import Entry, PathResult, Profile, decode_entry, encode_entry, preferred
 from tests.dispatch import strategies
@@ -226,3 +227,11 @@ def test_a_profile_keeps_one_entry_for_each_call_and_the_newest_last() -> None:
     profile = Profile({}).merged([first, second]).merged([entry(b=around(2.0))])
     assert [item.dtype for item in profile.entries] == ["float64", "float32"]
     assert set(profile.entries[1].paths) == {"a", "b"}
+
+
+@given(st.lists(st.floats(1e-9, 1e3), min_size=3, max_size=3).map(sorted))
+def test_times_are_rounded_in_order(times: list[float]) -> None:
+    low, seconds, high = times
+    written = Entry("matmul", "float32", ((2, 2), (2, 2)), paths={"numpy": PathResult(seconds, low, high)})
+    read = decode_entry(json.loads(encode_entry(written))).paths["numpy"]
+    assert (read.low, read.seconds, read.high) == pytest.approx((low, seconds, high), rel=1e-4)
