@@ -39,6 +39,15 @@ THREADS_DISTANCE = 1.0
 # Beyond this the fitted model counts for more than the residuals of samples.
 REACH = 3.0
 
+# No array has so many elements along a dimension, whatever a file says; the work stays a finite float.
+LARGEST = 2**63
+
+# At most so many samples of a model are predicted by the others to see how far off it is.
+SPREAD_SAMPLES = 128
+
+# Seconds beyond which a time is no measurement of a call.
+SHORTEST, LONGEST = 1e-12, 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -151,7 +160,7 @@ def _position(
         sizes = OPERATIONS[op].sizes(shapes, dict(params))
     except (ValueError, TypeError):
         return None
-    if 0 in sizes:
+    if 0 in sizes or max(sizes) >= LARGEST:
         return None
     return tuple(math.log2(size) for size in sizes)
 
@@ -186,7 +195,8 @@ class CostModel:
     def __init__(self, path: str, entries: Sequence[Entry], features: Floats | None = None) -> None:
         self.entries = tuple(entries)
         self.results = tuple(entry.paths[path] for entry in entries)
-        seconds = np.array([result.seconds for result in self.results])
+        # Absurd times in a file must not overflow what is computed from them.
+        seconds = np.clip([result.seconds for result in self.results], SHORTEST, LONGEST)
         if features is None:
             features = np.array([_features(entry) for entry in entries])
         self.factors = fit(features, seconds)
@@ -235,7 +245,9 @@ class CostModel:
 
     def _spread(self) -> float:
         """Return how far off the prediction of each sample by all the others is, in the root mean square."""
-        positions = [position(entry) for entry in self.entries]
+        # A part of very many samples says as much.
+        step = -(-len(self.entries) // SPREAD_SAMPLES)
+        positions, residuals = [position(entry) for entry in self.entries[::step]], self.residuals[::step]
         places = [place for place in positions if place is not None]
         if len(places) < 2 or len(places) < len(positions):
             return 0.0
@@ -243,8 +255,8 @@ class CostModel:
         apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
         weights = _weights(apart)
         np.fill_diagonal(weights, 0.0)
-        others = weights @ self.residuals / (weights.sum(axis=1) + _PRIOR)
-        return float(np.sqrt(np.mean((self.residuals - others) ** 2)))
+        others = weights @ residuals / (weights.sum(axis=1) + _PRIOR)
+        return float(np.sqrt(np.mean((residuals - others) ** 2)))
 
 
 def _weights(distances: Floats) -> Floats:
@@ -375,7 +387,8 @@ class Models:
         set of int
             Threads.
         """
-        return set(np.unique(self._threads[np.isfinite(distances)]).tolist())
+        # Not np.unique: its first call imports numpy.ma.
+        return set(self._threads[np.isfinite(distances)].tolist())
 
     def predict(self, call: Call, path: str, threads: int, distances: Floats) -> Prediction | None:
         """Return what `call` is expected to take on a path.

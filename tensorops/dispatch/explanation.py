@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,6 +15,10 @@ from tensorops.backends.owners import owner_of
 from tensorops.dispatch import policy, schema, selection, table
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
+
+# Columns of the text. Only a file's name may be longer: it is there to be copied.
+WIDTH = 100
+_PROFILE = "  profile: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class Explanation:
         if self.representative != call.shapes:
             middle = _operands(call.op, self.representative)
             lines.append(f"  size class: decided, and predicted, at its middle {middle}")
-        lines.append(f"  profile: {self.profile or 'none in use'}")
+        lines.append(f"{_PROFILE}{self.profile or 'none in use'}")
         if choice.entry is not None:
             entry = choice.entry
             lines.append(
@@ -105,7 +110,7 @@ class Explanation:
                 f"layout {entry.layout}, {_threads(entry.threads)}; "
                 f"{choice.candidates[0].distance:.1f} doublings away"
             )
-        return "\n".join([*lines, *_candidate_lines(choice)])
+        return "\n".join(part for line in [*lines, *_candidate_lines(choice)] for part in _folded(line))
 
 
 def explain(
@@ -208,6 +213,22 @@ def _operands(op: str, shapes: Sequence[Sequence[int]]) -> str:
 
 def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _folded(line: str) -> list[str]:
+    """Break a line that is too long between words; what a table's row says is short enough as a rule."""
+    if len(line) <= WIDTH or line.startswith(_PROFILE):
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(
+        line,
+        WIDTH,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
 
 
 def _candidate_lines(choice: policy.Choice) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import hashlib
 import importlib
 import json
@@ -59,6 +60,9 @@ MAX_BYTES = 256 * 1024
 
 # A writer holds the lock for milliseconds; whoever holds it this long is stopped or broken.
 LOCK_SECONDS = 10.0
+
+# The end of a file's name as long as it is being written.
+_UNFINISHED = ".unfinished"
 
 
 class ProfileWarning(UserWarning):
@@ -183,8 +187,9 @@ def load(path: str | os.PathLike[str] | None = None) -> Profile | None:
         profile = _parse(_read(source))
         if profile.fingerprint != fingerprint():
             raise ValueError(_difference(profile.fingerprint, fingerprint()))
-    except FileNotFoundError:
-        if path is not None or os.environ.get("TENSOROPS_PROFILE"):
+    except (FileNotFoundError, NotADirectoryError):
+        # A link that leads nowhere was meant to lead to a profile.
+        if path is not None or os.environ.get("TENSOROPS_PROFILE") or source.is_symlink():
             _warn(f"there is no profile {source}; going on without one")
         return None
     except (OSError, ValueError) as error:
@@ -241,7 +246,9 @@ def save(profile: Profile, path: str | os.PathLike[str] | None = None) -> Path:
     # Replacing a symbolic link would cut it off from the file it stands for.
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(target.name + ".lock")):
+    with _locked(target.with_name(target.name + ".lock")) as alone:
+        if alone:
+            _remove_leftovers(target)
         stored = _stored(target, profile)
         _replace(target, _encode(stored.merged(profile.entries)))
     return target
@@ -371,7 +378,7 @@ def _difference(theirs: Any, ours: Any) -> str:
 
 def _replace(target: Path, content: bytes) -> None:
     """Give `target` this content in one step, even if the machine stops half way."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=_UNFINISHED, dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -384,9 +391,19 @@ def _replace(target: Path, content: bytes) -> None:
         raise
 
 
+def _remove_leftovers(target: Path) -> None:
+    """Remove what writers left that were killed before they could rename it. Needs the lock."""
+    pattern = f".{glob.escape(target.name)}.*{_UNFINISHED}"
+    for leftover in target.parent.glob(pattern):
+        leftover.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file. It is never removed: a process waiting for it would lock a deleted file."""
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold the lock file; yield whether this system has locks.
+
+    It is never removed: a process waiting for it would lock a deleted file.
+    """
     with path.open("a") as file:
         deadline = time.monotonic() + LOCK_SECONDS
         while fcntl is not None:
@@ -397,7 +414,7 @@ def _locked(path: Path) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"another process has held {path} for {LOCK_SECONDS} s") from None
                 time.sleep(0.01)
-        yield
+        yield fcntl is not None
 
 
 def _warn(message: str) -> None:

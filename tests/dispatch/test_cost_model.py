@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorops.backends import Call
-from tensorops.dispatch.cost_model import CostModel, Models, distance, fit
+from tensorops.dispatch.cost_model import CostModel, Models, distance, fit, position
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tensorops.operations import OPERATIONS
 from tests.dispatch import strategies
@@ -108,3 +108,22 @@ def test_all_distances_at_once_are_those_of_each(asked: Call, known: Profile | N
     models = Models(known or Profile({}))
     expected = [distance(asked, entry) for entry in models.entries]
     assert models.distances(asked) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seconds", [5e-324, 1e-300, 1e300, 1.7e308])
+def test_absurd_times_of_a_file_are_no_error(seconds: float) -> None:
+    shapes = [((n, 8), (8, 8)) for n in (4, 8, 2**40)]
+    results = [PathResult(value, value, value) for value in (1e-6, seconds, 1e-5)]
+    entries = [
+        Entry("matmul", "float32", shape, paths={"numpy": result})
+        for shape, result in zip(shapes, results, strict=True)
+    ]
+    with np.errstate(all="raise"):
+        predicted = CostModel("numpy", entries).predict(Call("matmul", "float32", ((16, 8), (8, 8))))
+    assert predicted is not None
+    assert np.isfinite(predicted.seconds)
+
+
+def test_sizes_that_no_array_has_are_not_comparable() -> None:
+    entry = Entry("matmul", "float32", ((2**62, 2**62, 8, 8), (2**62, 2**62, 8, 8)))
+    assert position(entry) is None

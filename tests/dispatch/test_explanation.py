@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tensorops.backends import register_backend, unregister_backend
+from tensorops.backends.base import Call, ComputeBackend
 from tensorops.dispatch import schema, selection, table
 from tensorops.dispatch.explanation import explain
 from tensorops.dispatch.records import Entry, PathResult, Profile
@@ -153,3 +155,22 @@ def test_wrong_questions_are_errors() -> None:
         explain("matmul", "64x784", (784, 128))
     with pytest.raises(TypeError):
         explain("matmul", (2, 2), (2, 2), dtype="float33")
+
+
+def test_the_text_is_at_most_100_columns_wide(numpy_wins: Path) -> None:
+    class Refuses(ComputeBackend):
+        name = "refuses"
+
+        def supports(self, call: Call) -> str | None:
+            return "of a long reason that goes on and on, " * 6
+
+        def run(self, *_: Any, **__: Any) -> Any:
+            raise AssertionError
+
+    register_backend(Refuses())
+    try:
+        text = str(explain("matmul", *SHAPES, threads=1))
+    finally:
+        unregister_backend("refuses")
+    assert " ".join(text.split()).count("on and on") == 6
+    assert max(len(line) for line in text.splitlines() if str(numpy_wins) not in line) <= 100

@@ -331,3 +331,67 @@ def test_threads_that_write_at_once_lose_nothing(file: Path) -> None:
         thread.join()
     assert errors == []
     assert sorted(rows(file)) == [*range(10), *range(100, 110), *range(200, 210)]
+
+
+def test_a_profile_that_may_not_be_read_is_one_warning(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.save(profile(1), file)
+
+    # The rights of a file do not bind whoever runs the tests as root.
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.warns(ProfileWarning, match="is not used: .*Permission denied") as caught:
+        assert schema.load(file) is None
+    assert len(caught) == 1
+
+
+def test_a_link_that_leads_nowhere_is_a_warning_and_is_written_through(cache_dir: Path, file: Path) -> None:
+    link = schema.profile_path()
+    assert link is not None
+    link.parent.mkdir(parents=True)
+    link.symlink_to(file)
+    with pytest.warns(ProfileWarning, match="there is no profile"):
+        assert schema.load() is None
+    schema.save(profile(1))
+    assert link.is_symlink()
+    assert rows(file) == [1]
+
+
+def test_a_folder_that_cannot_be_written_loses_no_profile(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.save(profile(1), file)
+    before = file.read_bytes()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(schema.tempfile, "mkstemp", refuse)
+    with pytest.raises(OSError, match="Read-only file system"):
+        schema.save(profile(2), file)
+    assert file.read_bytes() == before
+    assert schema.load(file) == profile(1)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tensorops.dispatch import schema
+from tests.dispatch.test_schema import profile
+Path.replace = lambda *_: os.kill(os.getpid(), 9)
+schema.save(profile(2), sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no SIGKILL")
+def test_a_writer_killed_before_the_rename_loses_nothing_and_leaves_nothing(file: Path) -> None:
+    schema.save(profile(1), file)
+    before = file.read_bytes()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file)], cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    assert file.read_bytes() == before
+    assert len(list(file.parent.glob(".profile.json.*"))) == 1
+    schema.save(profile(3), file)
+    assert rows(file) == [1, 3]
+    assert sorted(path.name for path in file.parent.iterdir()) == ["profile.json", "profile.json.lock"]
