@@ -70,8 +70,13 @@ def shapes(op: str, dtype: str, count: int, known: Iterable[Case]) -> list[Case]
         Different problems.
     """
     taken = {(case.op, case.dtype, case.shapes) for case in known}
-    fresh = (case for case in problems(op, dtype, seed=SEED) if (op, dtype, case.shapes) not in taken)
-    return list(dict.fromkeys(itertools.islice(fresh, count)))
+    fresh: dict[Case, None] = {}
+    for case in problems(op, dtype, seed=SEED):
+        if (op, dtype, case.shapes) not in taken:
+            fresh[case] = None
+        if len(fresh) == count:
+            break
+    return list(fresh)
 
 
 def halves(blocks: Sequence[Sequence[float]]) -> tuple[float, float]:
