@@ -160,11 +160,10 @@ def extensions() -> list[Extension]:
     table = load_table()
     build = Path("build/cython")
     openmp = openmp_flags()
-    row_sources = {row.source for row in table.KERNELS}
     plain, traced, built = [], [], []
     for path in sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx")):
         source = path.as_posix()
-        if source in row_sources:
+        if source in table.SOURCES:
             continue
         name = source.removesuffix(".pyx").replace("/", ".")
         plain.append(
@@ -184,7 +183,7 @@ def extensions() -> list[Extension]:
         (translated,) = translate([Extension(name, [source])], build / "traced", linetrace=True)
         macros = [("CYTHON_TRACE_NOGIL", "1")]
         built.append(extension(name, translated.sources[0], optimise="-O1", macros=macros))
-    rows = table.buildable_rows()
+    rows = [*table.buildable_rows(), *table.elementwise_rows()]
     c_files = translate_rows(rows, build)
     for row, c_file in zip(rows, c_files, strict=True):
         macros = [

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tensorops import numpy_twins, reference
+from tensorops.elementwise_table import ELEMENTWISE, Elementwise
 
 Shape = Sequence[int]
 Params = Mapping[str, Any]
@@ -211,9 +212,71 @@ class OpSpec:
         """
         if self.numpy_twin is None:
             return None
-        module = np if hasattr(np, self.numpy_twin) else numpy_twins
+        module = numpy_twins if hasattr(numpy_twins, self.numpy_twin) else np
         twin: Callable[..., Any] = getattr(module, self.numpy_twin)
         return twin
+
+
+# Operations that go by another name in NumPy, or by that of another operation.
+_NUMPY_NAMES = {
+    "sub": "subtract",
+    "mul": "multiply",
+    "div": "divide",
+    "bias_add": "add",
+    "bias_relu": "add_relu",
+}
+
+
+def _elementwise_out(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[int, ...]:
+    return np.broadcast_shapes(*(tuple(shape) for shape in shapes))
+
+
+def _elementwise_sizes(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> Sizes:
+    out = _elementwise_out(shapes)
+    run = 1
+    for shape in (tuple(shape) for shape in shapes):
+        if shape != out:
+            # How many elements lie between two steps of the broadcast operand's leading axes.
+            run = max(run, math.prod(shape))
+    return math.prod(out), run, 1, 1
+
+
+def _elementwise_shapes(count: int) -> Callable[..., tuple[tuple[int, ...], ...]]:
+    def shapes_of(sizes: Sequence[int], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
+        elements, run = sizes[0], sizes[1]
+        if count == 1 or run <= 1:
+            return ((elements,),) * count
+        return ((max(1, elements // run), run), *(((run,),) * (count - 1)))
+
+    return shapes_of
+
+
+def _elementwise_spec(item: Elementwise, form: str) -> OpSpec:
+    def flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
+        return item.flops * math.prod(_elementwise_out(shapes))
+
+    def least_bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
+        return itemsize * (sum(map(math.prod, shapes)) + math.prod(_elementwise_out(shapes)))
+
+    def bound(*operands: ArrayLike, **params: Any) -> NDArray[np.float64]:
+        eps = float(np.finfo(np.result_type(*operands)).eps)
+        with np.errstate(all="ignore"):
+            return item.bound(eps, item.reference(*operands, **params), *operands, **params)
+
+    return OpSpec(
+        name=item.name + form,
+        signature=item.signature(form),
+        cost_class="elementwise",
+        flops=flops,
+        bytes=least_bytes,
+        sizes=_elementwise_sizes,
+        shapes_of=_elementwise_shapes(len(item.operands)),
+        out_shape=_elementwise_out,
+        reference=item.reference,
+        numpy_twin=_NUMPY_NAMES.get(item.name, item.name),
+        error_bound=bound,
+        in_place=form == "_",
+    )
 
 
 OPERATIONS: dict[str, OpSpec] = {
@@ -232,5 +295,6 @@ OPERATIONS: dict[str, OpSpec] = {
             numpy_twin="matmul",
             error_bound=_matmul_error_bound,
         ),
+        *(_elementwise_spec(item, form) for item in ELEMENTWISE for form in item.forms),
     )
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
 from tensorops.backends.base import Array, Call, ComputeBackend
+from tensorops.operations import OPERATIONS
 
 __all__ = [
     "Call",
@@ -216,9 +217,9 @@ def usable_paths(call: Call, asked: str | None = None) -> tuple[tuple[str, ...],
         if reason is None and backend.name != asked:
             reason = _why(backend, "automatic")
         if reason is None:
-            usable += backend.paths()
+            usable += backend.paths_of(call.op)
         else:
-            excluded.update(dict.fromkeys(backend.paths(), reason))
+            excluded.update(dict.fromkeys(backend.paths_of(call.op), reason))
     return tuple(usable), {**excluded, **_broken}
 
 
@@ -264,7 +265,8 @@ def _resolve(path: str) -> tuple[ComputeBackend, str | None]:
     name, _, variant = path.partition("/")
     with _lock:
         backend = get_backend(name)
-        if path not in backend.paths():
+        known = {*backend.paths(), *(known for op in OPERATIONS for known in backend.paths_of(op))}
+        if path not in known:
             raise ValueError(f"unknown path {path!r}; backend {name!r} has: {', '.join(backend.paths())}")
         _resolved[path] = (backend, variant or None)
         return _resolved[path]

@@ -244,6 +244,27 @@ class ComputeBackend(ABC):
         """
         return tuple(f"{self.name}/{variant}" for variant in self.variants) or (self.name,)
 
+    def paths_of(self, op: str) -> tuple[str, ...]:
+        """Return the paths through this backend for one operation.
+
+        Parameters
+        ----------
+        op : str
+            Name in the operation registry.
+
+        Returns
+        -------
+        tuple of str
+            `paths`, unless the variants are of some operations only.
+
+        Examples
+        --------
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("blocked").paths_of("gelu")
+        ('blocked',)
+        """
+        return self.paths()
+
 
 def only_float_matmul(call: Call) -> str | None:
     """Return why a backend whose one operation is a float matrix product cannot compute `call`.

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tensorops.backends.base import Array, Call, ComputeBackend, only_float_matmul
+import numpy as np
+
+from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend, only_float_matmul
+from tensorops.elementwise_table import ELEMENTWISE, FORMULAS
+from tensorops.kernels.elementwise import family
 from tensorops.kernels.gemm import batched
 
 # Packing and the most threads (0: as many as the caller allows) of each variant, as the boundary has
 # them: what is measured here must be what ``tensorops.matmul`` runs.
 _PLANS = {"small": ("never", 1), "packed": ("auto", 0)}
+_ELEMENTWISE = {item.name + form: item for item in ELEMENTWISE for form in item.forms}
 
 
 class BlockedBackend(ComputeBackend):
@@ -30,25 +35,34 @@ class BlockedBackend(ComputeBackend):
 
     def supports(self, call: Call) -> str | None:
         """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
-        return only_float_matmul(call)
+        if call.op not in _ELEMENTWISE:
+            return only_float_matmul(call)
+        if call.dtype not in FLOAT_DTYPES:
+            return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
+        return None
+
+    def paths_of(self, op: str) -> tuple[str, ...]:
+        """Return the paths for one operation: products alone have variants. See `ComputeBackend`."""
+        return (self.name,) if op in _ELEMENTWISE else self.paths()
 
     def run(
         self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
     ) -> Array:
-        """Compute a product into `out`.
+        """Compute a product or an elementwise operation into `out`.
 
         Parameters
         ----------
         op : str
-            ``"matmul"``.
+            ``"matmul"`` or an elementwise operation.
         arrays : sequence of ndarray
-            The two operands, of shapes (..., M, K) and (..., K, N), float32 or float64.
+            The two operands, of shapes (..., M, K) and (..., K, N), float32 or float64; elementwise
+            ones broadcast.
         out : ndarray of shape (..., M, N)
             The result.
         variant : {"small", "packed"}
-            In place on one thread, or packed panels and threads.
+            In place on one thread, or packed panels and threads; None for elementwise operations.
         **params : object
-            ``threads``: int, 0 for as many as the library may use.
+            The operation's parameters, and ``threads``: int, 0 for as many as the library may use.
 
         Returns
         -------
@@ -67,6 +81,14 @@ class BlockedBackend(ComputeBackend):
         array([[1.],
                [1.]])
         """
+        if op in _ELEMENTWISE:
+            item = _ELEMENTWISE[op]
+            defaults = item.parameters
+            numbers = [float(params.get(name, defaults[name])) for name in defaults] + [0.0, 0.0]
+            formula = FORMULAS.index(item.formula(params.get("approximate", "none")))
+            operands = [np.broadcast_to(array, out.shape) for array in arrays]
+            family.compute(formula, operands, out, numbers[0], numbers[1], params.get("threads", 0))
+            return out
         if variant not in _PLANS:
             raise ValueError(f"backend 'blocked' has no variant {variant!r}; known: {', '.join(_PLANS)}")
         a, b = arrays

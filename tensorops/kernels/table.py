@@ -8,7 +8,7 @@ kernel variant is a new row here and, where the idea differs, a new source.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 X86_64 = ("x86_64", "amd64", "AMD64")
@@ -59,7 +59,7 @@ class KernelRow:
     @property
     def module(self) -> str:
         """Dotted name of the compiled module."""
-        return f"tensorops.kernels.gemm.{self.name}"
+        return f"{'.'.join(PurePosixPath(self.source).parent.parts)}.{self.name}"
 
     @property
     def nr(self) -> int:
@@ -113,3 +113,29 @@ def buildable_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
     """
     machine = platform.machine() if machine is None else machine
     return tuple(row for row in KERNELS if not row.machines or machine in row.machines)
+
+
+ELEMENTWISE_SOURCE = "tensorops/kernels/elementwise/formulas.pyx"
+SOURCES = tuple(dict.fromkeys([*(row.source for row in KERNELS), ELEMENTWISE_SOURCE]))
+"""Sources that are built once per row."""
+
+
+def elementwise_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
+    """Return the rows of the elementwise modules that can be compiled on `machine`.
+
+    Parameters
+    ----------
+    machine : str, optional
+        A ``platform.machine()`` value; this computer's by default.
+
+    Returns
+    -------
+    tuple of KernelRow
+        The instruction sets, dtypes and flags of `buildable_rows`; the tile has no meaning.
+
+    Examples
+    --------
+    >>> [row.name for row in elementwise_rows("riscv64")]
+    ['formulas_portable_float32', 'formulas_portable_float64']
+    """
+    return tuple(replace(row, source=ELEMENTWISE_SOURCE) for row in buildable_rows(machine))

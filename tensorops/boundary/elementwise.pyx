@@ -1,0 +1,296 @@
+"""Elementwise operations as users call them: one pass over the arrays, in place or into ``out``."""
+
+cimport numpy as np
+
+import numpy
+
+from tensorops.dispatch.selection import active_backend
+
+from tensorops.kernels.elementwise cimport family
+from tensorops.kernels.elementwise.family cimport (
+    MAX_DIMS, OPERANDS, Sweep, prepare, run_flat, run_sweep, threads_for,
+)
+from tensorops.runtime cimport calls
+from tensorops.runtime.openmp cimport thread_limit
+
+np.import_array()
+
+cdef enum:
+    # Elements below which giving up the interpreter lock costs more than it lets others gain.
+    RELEASE_ELEMENTS = 1 << 12
+
+
+cdef class Operation:
+    """What the boundary needs to know of one operation: its formula and the rules for its operands."""
+
+    cdef str name
+    cdef int formula
+    cdef int count            # operands
+    cdef bint in_place
+    cdef bint numpy_semantics
+    cdef tuple parameters
+    cdef str approximate
+
+    def __init__(self, name, formula, count, in_place, numpy_semantics, parameters, approximate):
+        self.name = name
+        self.formula = formula
+        self.count = count
+        self.in_place = in_place
+        self.numpy_semantics = numpy_semantics
+        self.parameters = parameters
+        self.approximate = approximate
+
+    cdef dict options(self, double p0, double p1):
+        """Return the parameters by name."""
+        cdef dict found = dict(zip(self.parameters, (p0, p1)))
+        if self.approximate:
+            found["approximate"] = self.approximate
+        return found
+
+
+cdef Operation chosen(str name, dict operations, approximate):
+    found = operations.get(approximate) if isinstance(approximate, str) else None
+    if found is None:
+        raise ValueError(f"{name}: approximate must be one of {', '.join(operations)}, not {approximate!r}")
+    return <Operation> found
+
+
+cdef inline bint plain(object x, int dtype) noexcept:
+    """Tell whether a kernel can read this object as it lies."""
+    return (
+        np.PyArray_CheckExact(x) and np.PyArray_TYPE(<np.ndarray> x) == dtype
+        and np.PyArray_ISCARRAY_RO(<np.ndarray> x)
+    )
+
+
+cdef inline bint same_shape(np.ndarray x, np.ndarray y) noexcept:
+    cdef int d
+    if np.PyArray_NDIM(x) != np.PyArray_NDIM(y):
+        return False
+    for d in range(np.PyArray_NDIM(x)):
+        if np.PyArray_DIMS(x)[d] != np.PyArray_DIMS(y)[d]:
+            return False
+    return True
+
+
+cdef inline bint apart(np.ndarray x, np.ndarray out) noexcept:
+    """Tell whether two contiguous arrays are the same memory, or share none."""
+    cdef char *first = <char *> np.PyArray_DATA(x)
+    cdef char *second = <char *> np.PyArray_DATA(out)
+    return first == second or first + np.PyArray_NBYTES(x) <= second or second + np.PyArray_NBYTES(out) <= first
+
+
+cdef object compute(Operation operation, object x, object y, object z, object out, double p0, double p1):
+    """Compute contiguous arrays of one shape straight away, anything else by the general way."""
+    cdef int dtype, threads
+    cdef Py_ssize_t n
+    cdef double parameters[2]
+    cdef np.ndarray first, result
+    cdef void *second
+    cdef void *third
+    if calls.detours or not np.PyArray_CheckExact(x):
+        return general(operation, x, y, z, out, p0, p1)
+    first = <np.ndarray> x
+    dtype = np.PyArray_TYPE(first)
+    if (dtype != np.NPY_FLOAT and dtype != np.NPY_DOUBLE) or not np.PyArray_ISCARRAY_RO(first):
+        return general(operation, x, y, z, out, p0, p1)
+    if np.PyArray_NDIM(first) == 0:
+        return general(operation, x, y, z, out, p0, p1)
+    second = third = np.PyArray_DATA(first)
+    if out is not None:
+        if not plain(out, dtype) or not np.PyArray_ISWRITEABLE(<np.ndarray> out):
+            return general(operation, x, y, z, out, p0, p1)
+        result = <np.ndarray> out
+        if out is not x and (not same_shape(first, result) or not apart(first, result)):
+            return general(operation, x, y, z, out, p0, p1)
+    if operation.count > 1:
+        if not plain(y, dtype) or not same_shape(first, <np.ndarray> y):
+            return general(operation, x, y, z, out, p0, p1)
+        if out is not None and not apart(<np.ndarray> y, result):
+            return general(operation, x, y, z, out, p0, p1)
+        second = np.PyArray_DATA(<np.ndarray> y)
+    if operation.count > 2:
+        if not plain(z, dtype) or not same_shape(first, <np.ndarray> z):
+            return general(operation, x, y, z, out, p0, p1)
+        if out is not None and not apart(<np.ndarray> z, result):
+            return general(operation, x, y, z, out, p0, p1)
+        third = np.PyArray_DATA(<np.ndarray> z)
+    if not family.ready:
+        prepare()
+    if out is None:
+        result = np.PyArray_EMPTY(np.PyArray_NDIM(first), np.PyArray_DIMS(first), dtype, 0)
+    parameters[0] = p0
+    parameters[1] = p1
+    n = np.PyArray_SIZE(first)
+    if n < RELEASE_ELEMENTS:
+        run_flat(
+            operation.formula, np.PyArray_ITEMSIZE(first), n, np.PyArray_DATA(first), second, third,
+            np.PyArray_DATA(result), parameters, 1,
+        )
+        return result
+    threads = threads_for(n, thread_limit())
+    with nogil:
+        run_flat(
+            operation.formula, np.PyArray_ITEMSIZE(first), n, np.PyArray_DATA(first), second, third,
+            np.PyArray_DATA(result), parameters, threads,
+        )
+    return result
+
+
+cdef object by_numpy(Operation operation, tuple operands, object out, double p0, double p1):
+    """Have NumPy compute what the kernels do not: other dtypes, subclasses, and conversions into `out`."""
+    from tensorops.operations import OPERATIONS
+
+    function = OPERATIONS[operation.name].numpy_function()
+    return function(*operands, out=out, **operation.options(p0, p1))
+
+
+cdef bint foreign(object x):
+    """Tell whether NumPy lets the operand's type decide what a ufunc does or returns."""
+    return not np.PyArray_CheckExact(x) and (
+        hasattr(type(x), "__array_ufunc__") or hasattr(type(x), "__array_wrap__")
+    ) and not isinstance(x, numpy.generic)
+
+
+cdef object general(Operation operation, object x, object y, object z, object out, double p0, double p1):
+    """Bring any operands into the form of the kernels, or hand them to NumPy."""
+    cdef tuple operands = (x, y, z)[:operation.count]
+    cdef np.ndarray result
+    if calls.to_be_told():
+        # The numbers of some operations stand behind the operands, those with a default have names.
+        options = operation.options(p0, p1)
+        if "alpha" in options and operation.count > 1 or "low" in options:
+            operands_and_numbers = operands + tuple(options.values())
+            options = {}
+        else:
+            operands_and_numbers = operands
+        if not operation.in_place:
+            options["out"] = out
+        return calls.told(
+            operation.name, lambda *given: globals()[operation.name](*operands_and_numbers, **options),
+            operands, {},
+        )
+    if operation.in_place and not isinstance(x, numpy.ndarray):
+        raise TypeError(f"{operation.name} changes its first argument, which must be an array, not {type(x).__name__}")
+    if out is not None and not isinstance(out, numpy.ndarray):
+        raise TypeError(f"{operation.name}: out must be an array, not {type(out).__name__}")
+    if any([foreign(operand) for operand in operands]) or (out is not None and type(out) is not numpy.ndarray):
+        return by_numpy(operation, operands, out, p0, p1)
+    operands = tuple([
+        operand if np.PyArray_CheckExact(operand) or type(operand) in (int, float) else numpy.asarray(operand)
+        for operand in operands
+    ])
+    common = numpy.result_type(*operands)
+    arrays = [numpy.asarray(operand) for operand in operands]
+    try:
+        shape = numpy.broadcast_shapes(*[array.shape for array in arrays])
+    except ValueError:
+        raise ValueError(
+            f"{operation.name}: operands of shapes {', '.join([str(a.shape) for a in arrays])} do not broadcast"
+        ) from None
+    if out is not None:
+        if out.shape != shape:
+            raise ValueError(
+                f"{operation.name}: operands of shapes {', '.join([str(a.shape) for a in arrays])} give "
+                f"{shape}, which does not fit {'the array to be changed' if operation.in_place else 'out'} "
+                f"of shape {out.shape}"
+            )
+        if not out.flags.writeable:
+            raise ValueError(f"{operation.name}: the array to be written is read-only")
+        if folds_onto_itself(out):
+            raise ValueError(f"{operation.name}: several elements of the array to be written share memory")
+    if common.char not in "fd" or (out is not None and out.dtype != common):
+        return by_numpy(operation, operands, out, p0, p1)
+    arrays = [numpy.require(array, common, "A") for array in arrays]
+    if out is None:
+        first = arrays[0]
+        result = numpy.empty_like(first) if first.shape == shape else numpy.empty(shape, common)
+    else:
+        result = out
+        for number, array in enumerate(arrays):
+            if not numpy.may_share_memory(array, out) or is_same(array, out):
+                continue
+            if not numpy.shares_memory(array, out):
+                continue
+            if not operation.numpy_semantics:
+                raise ValueError(f"{operation.name}: an operand overlaps the array to be written")
+            arrays[number] = array.copy()
+        if not np.PyArray_ISBEHAVED(out):
+            result = numpy.empty(shape, common)
+    arrays = [numpy.broadcast_to(array, shape) for array in arrays]
+    backend = active_backend()
+    if backend is not None:
+        by_backend(operation, arrays, result, backend, operation.options(p0, p1))
+    else:
+        run_arrays(operation, arrays, result, p0, p1)
+    if out is None:
+        return result[()] if result.ndim == 0 else result
+    if result is not out:
+        numpy.copyto(out, result)
+    return out
+
+
+cdef int run_arrays(Operation operation, list arrays, np.ndarray result, double p0, double p1) except -1:
+    cdef Sweep sweep
+    cdef np.ndarray array
+    cdef int k, d, threads
+    if np.PyArray_SIZE(result) == 0:
+        return 0
+    if not family.ready:
+        prepare()
+    sweep.formula = operation.formula
+    sweep.itemsize = np.PyArray_ITEMSIZE(result)
+    sweep.dims = np.PyArray_NDIM(result)
+    sweep.parameters[0] = p0
+    sweep.parameters[1] = p1
+    for k in range(OPERANDS):
+        if k == OPERANDS - 1:
+            array = result
+        else:
+            array = arrays[k] if k < operation.count else arrays[0]
+        sweep.data[k] = <char *> np.PyArray_DATA(array)
+        for d in range(sweep.dims):
+            sweep.shape[d] = np.PyArray_DIMS(array)[d]
+            sweep.strides[k][d] = np.PyArray_STRIDES(array)[d]
+    threads = threads_for(np.PyArray_SIZE(result), thread_limit())
+    with nogil:
+        run_sweep(&sweep, threads)
+    return 0
+
+
+cdef bint is_same(object x, object out):
+    """Tell whether two arrays have the same elements in the same places."""
+    return (
+        x.__array_interface__["data"][0] == out.__array_interface__["data"][0]
+        and x.shape == out.shape and x.strides == out.strides
+    )
+
+
+cdef bint folds_onto_itself(object x):
+    """Tell whether two elements of an array to be written may be one and the same in memory."""
+    covered = x.itemsize
+    if x.size == 0:
+        return False
+    for stride, size in sorted([(abs(x.strides[d]), x.shape[d]) for d in range(x.ndim) if x.shape[d] > 1]):
+        if stride < covered:
+            return True
+        covered += stride * (size - 1)
+    return False
+
+
+cdef int by_backend(Operation operation, list arrays, object result, object backend, dict options) except -1:
+    """Let a backend's Python object compute into `result`."""
+    from tensorops.backends import run_path
+    from tensorops.backends.base import Call, layout_letter
+    from tensorops.dispatch import selection
+
+    call = Call(
+        operation.name, result.dtype.name, tuple([array.shape for array in arrays]),
+        "".join([layout_letter(array) for array in arrays]), tuple(sorted(options.items())),
+        operation.in_place, thread_limit(),
+    )
+    run_path(selection.choose_path(call, backend).path, operation.name, arrays, result, **options)
+    return 0
+
+
+include "elementwise_functions.pxi"

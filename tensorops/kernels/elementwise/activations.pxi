@@ -1,0 +1,297 @@
+# Exponentials and what is made of them, over vector_t: for the elementwise kernels and the product's epilogue.
+#
+# No branch and no table: both sides of a case are computed and blended. Comparisons are written so that
+# NaN takes the side on which it survives.
+
+cdef extern from *:
+    """
+    typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (int) 0, (long long) 0)) word_t;
+    typedef word_t words_t __attribute__((vector_size(VECTOR_BYTES), may_alias));
+    #define IS_SINGLE (sizeof(REAL) == 4)
+    #define OF(single, dual) ((real_t) (IS_SINGLE ? (single) : (dual)))
+    #define AS_WORDS(v) ((words_t) (v))
+    #define AS_REALS(w) ((vector_t) (w))
+    #define LESS(a, b) ((words_t) ((a) < (b)))
+    #define NOT_ABOVE(a, b) ((words_t) ((a) <= (b)))
+    #define UNORDERED(a) ((words_t) ((a) != (a)))
+    #define BLEND(mask, a, b) ((vector_t) (((mask) & (words_t) (a)) | (~(mask) & (words_t) (b))))
+    #define SIGN_BIT ((word_t) ((word_t) 1 << (IS_SINGLE ? 31 : 63)))
+    #define UPPER_HALF ((word_t) (IS_SINGLE ? ~(word_t) 0xFFF : ~(word_t) 0x7FFFFFF))
+    /* Adding it rounds to a whole number and leaves that number in the last bits. */
+    #define ROUNDER OF(12582912.0, 6755399441055744.0)
+    #define POWER_OF_TWO(n) AS_REALS((AS_WORDS((n) + ROUNDER) + (IS_SINGLE ? 127 : 1023)) << (IS_SINGLE ? 23 : 52))
+    #define QUOTIENT(a, b) ((a) / (b))
+    #define SPLAT(c) (ZERO + (real_t) (c))
+    """
+    ctypedef int words_t
+    const bint IS_SINGLE
+    real_t OF(double single, double dual) noexcept nogil
+    words_t AS_WORDS(vector_t v) noexcept nogil
+    vector_t AS_REALS(words_t w) noexcept nogil
+    words_t LESS(vector_t a, vector_t b) noexcept nogil
+    words_t NOT_ABOVE(vector_t a, vector_t b) noexcept nogil
+    words_t UNORDERED(vector_t a) noexcept nogil
+    vector_t BLEND(words_t mask, vector_t a, vector_t b) noexcept nogil
+    words_t SIGN_BIT, UPPER_HALF
+    const real_t ROUNDER
+    vector_t POWER_OF_TWO(vector_t n) noexcept nogil
+    vector_t QUOTIENT(vector_t a, vector_t b) noexcept nogil
+    vector_t SPLAT(double c) noexcept nogil
+
+
+cdef inline vector_t magnitude(vector_t x) noexcept nogil:
+    return AS_REALS(AS_WORDS(x) & ~SIGN_BIT)
+
+
+cdef inline vector_t with_sign_of(vector_t size, vector_t x) noexcept nogil:
+    return AS_REALS(AS_WORDS(size) | (AS_WORDS(x) & SIGN_BIT))
+
+
+cdef inline vector_t at_least(vector_t x, real_t low) noexcept nogil:
+    return BLEND(LESS(x, SPLAT(low)), SPLAT(low), x)
+
+
+cdef inline vector_t at_most(vector_t x, real_t high) noexcept nogil:
+    return BLEND(LESS(SPLAT(high), x), SPLAT(high), x)
+
+
+cdef inline vector_t upper_half(vector_t x) noexcept nogil:
+    # So few digits that a product of two such numbers is exact.
+    return AS_REALS(AS_WORDS(x) & UPPER_HALF)
+
+
+cdef inline vector_t nearest_whole(vector_t x) noexcept nogil:
+    return (x + ROUNDER) - ROUNDER
+
+
+cdef inline vector_t expm1_reduced(vector_t r) noexcept nogil:
+    # exp(r) - 1 for |r| <= ln(2) / 2, by its series.
+    cdef vector_t value
+    if IS_SINGLE:
+        value = ZERO + <real_t> 0.0001984126984126984
+        value = value * r + <real_t> 0.001388888888888889
+        value = value * r + <real_t> 0.008333333333333333
+        value = value * r + <real_t> 0.041666666666666664
+        value = value * r + <real_t> 0.16666666666666666
+        value = value * r + <real_t> 0.5
+    else:
+        value = ZERO + <real_t> 1.6059043836821613e-10
+        value = value * r + <real_t> 2.08767569878681e-09
+        value = value * r + <real_t> 2.505210838544172e-08
+        value = value * r + <real_t> 2.755731922398589e-07
+        value = value * r + <real_t> 2.7557319223985893e-06
+        value = value * r + <real_t> 2.48015873015873e-05
+        value = value * r + <real_t> 0.0001984126984126984
+        value = value * r + <real_t> 0.001388888888888889
+        value = value * r + <real_t> 0.008333333333333333
+        value = value * r + <real_t> 0.041666666666666664
+        value = value * r + <real_t> 0.16666666666666666
+        value = value * r + <real_t> 0.5
+    return r + r * r * value
+
+
+cdef inline vector_t reduce_exponent(vector_t x, vector_t *n) noexcept nogil:
+    # x = n ln(2) + r, with ln(2) in two parts.
+    n[0] = nearest_whole(x * <real_t> 1.4426950408889634)
+    return (x - n[0] * OF(0.693359375, 6.93147180369123816490e-01)) - n[0] * OF(
+        -2.12194440054690583e-4, 1.90821492927058770002e-10
+    )
+
+
+cdef inline vector_t exp_parts(vector_t x, vector_t *scale) noexcept nogil:
+    # exp(x) as a product, so that a subnormal result is rounded once, and last.
+    cdef vector_t n, r, half
+    x = at_most(at_least(x, OF(-150, -800)), OF(89, 710))
+    r = reduce_exponent(x, &n)
+    half = nearest_whole(n * <real_t> 0.5)
+    scale[0] = POWER_OF_TWO(n - half)
+    return (expm1_reduced(r) + <real_t> 1) * POWER_OF_TWO(half)
+
+
+cdef inline vector_t exponential(vector_t x) noexcept nogil:
+    cdef vector_t scale
+    cdef vector_t part = exp_parts(x, &scale)
+    return part * scale
+
+
+cdef inline vector_t expm1_negative(vector_t x) noexcept nogil:
+    # exp(x) - 1 for x <= 0.
+    cdef vector_t n, r, power
+    r = reduce_exponent(at_least(x, OF(-40, -80)), &n)
+    power = POWER_OF_TWO(n)
+    return expm1_reduced(r) * power + (power - <real_t> 1)
+
+
+cdef inline vector_t hyperbolic_tangent(vector_t x) noexcept nogil:
+    cdef vector_t e = expm1_negative(magnitude(x) * <real_t> -2)
+    return with_sign_of(magnitude(QUOTIENT(e, e + <real_t> 2)), x)
+
+
+cdef inline vector_t logistic(vector_t x) noexcept nogil:
+    cdef vector_t e = exponential(-magnitude(x))
+    return QUOTIENT(BLEND(LESS(x, ZERO), e, SPLAT(1)), e + <real_t> 1)
+
+
+cdef inline vector_t x_logistic(vector_t x) noexcept nogil:
+    # x / (1 + exp(-x)): multiplied by x before the last scaling, which may leave few digits.
+    cdef vector_t scale, part, factor
+    cdef words_t negative = LESS(x, ZERO)
+    part = exp_parts(-magnitude(x), &scale)
+    factor = BLEND(LESS(x, SPLAT(-1000)), x * <real_t> 0, x)
+    factor = QUOTIENT(factor * BLEND(negative, part, SPLAT(1)), part * scale + <real_t> 1)
+    return factor * BLEND(negative, scale, SPLAT(1))
+
+
+cdef inline vector_t soft_plus(vector_t x) noexcept nogil:
+    # max(x, 0) + log(1 + e), the logarithm by the series of 2 artanh(e / (2 + e)).
+    cdef vector_t e = exponential(-magnitude(x))
+    cdef vector_t s = QUOTIENT(e, e + <real_t> 2)
+    cdef vector_t q = s * s
+    cdef vector_t value
+    if IS_SINGLE:
+        value = ZERO + <real_t> 0.058823529411764705
+        value = value * q + <real_t> 0.06666666666666667
+        value = value * q + <real_t> 0.07692307692307693
+        value = value * q + <real_t> 0.09090909090909091
+        value = value * q + <real_t> 0.1111111111111111
+        value = value * q + <real_t> 0.14285714285714285
+        value = value * q + <real_t> 0.2
+        value = value * q + <real_t> 0.3333333333333333
+        value = value * q + <real_t> 1.0
+    else:
+        value = ZERO + <real_t> 0.02857142857142857
+        value = value * q + <real_t> 0.030303030303030304
+        value = value * q + <real_t> 0.03225806451612903
+        value = value * q + <real_t> 0.034482758620689655
+        value = value * q + <real_t> 0.037037037037037035
+        value = value * q + <real_t> 0.04
+        value = value * q + <real_t> 0.043478260869565216
+        value = value * q + <real_t> 0.047619047619047616
+        value = value * q + <real_t> 0.05263157894736842
+        value = value * q + <real_t> 0.058823529411764705
+        value = value * q + <real_t> 0.06666666666666667
+        value = value * q + <real_t> 0.07692307692307693
+        value = value * q + <real_t> 0.09090909090909091
+        value = value * q + <real_t> 0.1111111111111111
+        value = value * q + <real_t> 0.14285714285714285
+        value = value * q + <real_t> 0.2
+        value = value * q + <real_t> 0.3333333333333333
+        value = value * q + <real_t> 1.0
+    return BLEND(LESS(x, ZERO), ZERO, x) + QUOTIENT(e + e, e + <real_t> 2) * value
+
+
+cdef inline vector_t power_below_one(vector_t exact, vector_t rest) noexcept nogil:
+    # 2 ** -(exact + rest), the argument in two parts: a rounded one would cost the result digits.
+    cdef vector_t n, r, half
+    exact = at_most(exact, OF(200, 1200))
+    n = nearest_whole(-(exact + rest))
+    r = ((-exact - n) - rest) * <real_t> 0.6931471805599453
+    half = nearest_whole(n * <real_t> 0.5)
+    return (expm1_reduced(r) + <real_t> 1) * POWER_OF_TWO(half) * POWER_OF_TWO(n - half)
+
+
+cdef inline vector_t power_of_product(vector_t z, vector_t high, vector_t low) noexcept nogil:
+    # 2 ** -(z (high + low)).
+    cdef vector_t z_high = upper_half(z)
+    cdef vector_t high_high = upper_half(high)
+    return power_below_one(z_high * high_high, z_high * (high - high_high) + ((z - z_high) * high + z * low))
+
+
+cdef inline vector_t gelu_tanh_power(vector_t z) noexcept nogil:
+    # exp(-2u) for the u of the tanh form, as 2 ** -(z (c + d z z)).
+    cdef real_t c = OF(2.302208185195923, 2.3022081981443248)
+    cdef real_t c_rest = OF(1.2948401906243134e-08, 1.3132826040769712e-16)
+    cdef real_t d = <real_t> 0.1029432395800234874176
+    cdef real_t d_high = OF(0.102935791015625, 0.10294323787093163)
+    cdef real_t d_rest = <real_t> (0.1029432395800234874176 - <double> d_high)
+    cdef vector_t z_high = upper_half(z)
+    cdef vector_t square = z_high * z_high
+    cdef vector_t square_rest = (z - z_high) * (z + z_high)
+    cdef vector_t square_high = upper_half(square)
+    cdef vector_t product = square_high * d_high
+    cdef vector_t rest = (square - square_high) * d_high + (square * d_rest + square_rest * d)
+    cdef vector_t high = product + c
+    cdef vector_t back = high - c
+    return power_of_product(z, high, ((c - (high - back)) + (product - back)) + (rest + c_rest))
+
+
+cdef inline vector_t gelu_sigmoid_power(vector_t z) noexcept nogil:
+    # exp(-1.702 z).
+    cdef real_t high = OF(2.4554669857025146, 2.4554669595930157)
+    cdef real_t rest = OF(-2.6109498753e-08, 7.816541847237075e-17)
+    return power_of_product(z, SPLAT(high), SPLAT(rest))
+
+
+cdef inline vector_t gauss_power(vector_t z) noexcept nogil:
+    # exp(-z z / 2).
+    cdef real_t k = <real_t> 0.7213475204444817
+    cdef real_t k_high = OF(0.72119140625, 0.7213475108146667)
+    cdef real_t k_rest = <real_t> (0.7213475204444817 - <double> k_high)
+    cdef vector_t z_high = upper_half(z)
+    cdef vector_t square = z_high * z_high
+    cdef vector_t square_high = upper_half(square)
+    return power_below_one(
+        square_high * k_high,
+        (square - square_high) * k_high + (square * k_rest + (z - z_high) * (z + z_high) * k),
+    )
+
+
+cdef inline vector_t normal_tail(vector_t z, vector_t power) noexcept nogil:
+    # The normal distribution's P(X > z) for z >= 0: exp(-z z / 2) times a smooth function of z.
+    cdef vector_t value
+    cdef vector_t near = at_most(z, OF(6, 10))
+    cdef vector_t u = QUOTIENT(near - <real_t> 3, near + <real_t> 3)
+    if IS_SINGLE:
+        value = ZERO + <real_t> 0.000040627718131664514687
+        value = value * u + <real_t> 0.000079393456539480599889
+        value = value * u + <real_t> -0.00037013200521568553229
+        value = value * u + <real_t> -0.00098621358345038534264
+        value = value * u + <real_t> 0.0029117733603092598646
+        value = value * u + <real_t> 0.0061337723326421146058
+        value = value * u + <real_t> -0.046213847871114641788
+        value = value * u + <real_t> 0.12322491515694702143
+        value = value * u + <real_t> -0.20640260471354295049
+        value = value * u + <real_t> 0.12151394860092240195
+    else:
+        value = ZERO + <real_t> -2.0782673507044580989e-10
+        value = value * u + <real_t> 7.3206030164253189093e-10
+        value = value * u + <real_t> 1.194654832422007195e-8
+        value = value * u + <real_t> 4.1058497509438207859e-8
+        value = value * u + <real_t> 4.328227906110767064e-8
+        value = value * u + <real_t> -9.7227771378252152789e-8
+        value = value * u + <real_t> -3.6796997202800595367e-7
+        value = value * u + <real_t> -2.2989716871365544152e-7
+        value = value * u + <real_t> 1.1905895959749052054e-6
+        value = value * u + <real_t> 2.8613403625687528869e-6
+        value = value * u + <real_t> -1.2400007889749254281e-6
+        value = value * u + <real_t> -0.00001534298429370973228
+        value = value * u + <real_t> -0.000012597042579381174609
+        value = value * u + <real_t> 0.00006849495351881945846
+        value = value * u + <real_t> 0.00013154222084752565939
+        value = value * u + <real_t> -0.00034557014623476669444
+        value = value * u + <real_t> -0.0009908381641237527468
+        value = value * u + <real_t> 0.0029059147106256667718
+        value = value * u + <real_t> 0.006133359686631936106
+        value = value * u + <real_t> -0.046213457519596572683
+        value = value * u + <real_t> 0.12322495031534852026
+        value = value * u + <real_t> -0.20640261200847706763
+        value = value * u + <real_t> 0.12151394835556216689
+    return value * power
+
+
+cdef inline vector_t gelu_exact(vector_t x) noexcept nogil:
+    cdef vector_t z = at_most(magnitude(x), 40)
+    cdef vector_t tail = normal_tail(z, gauss_power(z))
+    return x * BLEND(LESS(x, ZERO), tail, SPLAT(1) - tail)
+
+
+cdef inline vector_t gelu_logistic(vector_t x, vector_t power) noexcept nogil:
+    return x * QUOTIENT(BLEND(LESS(x, ZERO), power, SPLAT(1)), power + <real_t> 1)
+
+
+cdef inline vector_t gelu_tanh(vector_t x) noexcept nogil:
+    return gelu_logistic(x, gelu_tanh_power(at_most(magnitude(x), 40)))
+
+
+cdef inline vector_t gelu_sigmoid(vector_t x) noexcept nogil:
+    return gelu_logistic(x, gelu_sigmoid_power(at_most(magnitude(x), OF(200, 1000))))
