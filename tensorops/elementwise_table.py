@@ -142,7 +142,7 @@ def _bias_gelu_bound(
     eps: float, result: Any, x: Any, b: Any, approximate: str = "none"
 ) -> NDArray[np.float64]:
     total = np.abs(np.add(x, b, dtype=np.float64))
-    return _gelu_bound(eps, result, total) + 2 * eps * total
+    return np.asarray(_gelu_bound(eps, result, total) + 2 * eps * total)
 
 
 def _pair(summary: str, name: str, reference: Reference, **more: Any) -> Elementwise:

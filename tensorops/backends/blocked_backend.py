@@ -84,7 +84,8 @@ class BlockedBackend(ComputeBackend):
         if op in _ELEMENTWISE:
             item = _ELEMENTWISE[op]
             defaults = item.parameters
-            numbers = [float(params.get(name, defaults[name])) for name in defaults] + [0.0, 0.0]
+            numbers = [float(params.get(name, default) or 0) for name, default in defaults.items()]
+            numbers += [0.0, 0.0]
             formula = FORMULAS.index(item.formula(params.get("approximate", "none")))
             operands = [np.broadcast_to(array, out.shape) for array in arrays]
             family.compute(formula, operands, out, numbers[0], numbers[1], params.get("threads", 0))

@@ -8,7 +8,7 @@ from tensorops.dispatch.selection import active_backend
 
 from tensorops.kernels.elementwise cimport family
 from tensorops.kernels.elementwise.family cimport (
-    MAX_DIMS, OPERANDS, Sweep, prepare, run_flat, run_sweep, threads_for,
+    OPERANDS, Sweep, prepare, run_flat, run_sweep, threads_for,
 )
 from tensorops.runtime cimport calls
 from tensorops.runtime.openmp cimport thread_limit
@@ -77,7 +77,9 @@ cdef inline bint apart(np.ndarray x, np.ndarray out) noexcept:
     """Tell whether two contiguous arrays are the same memory, or share none."""
     cdef char *first = <char *> np.PyArray_DATA(x)
     cdef char *second = <char *> np.PyArray_DATA(out)
-    return first == second or first + np.PyArray_NBYTES(x) <= second or second + np.PyArray_NBYTES(out) <= first
+    if first == second:
+        return True
+    return first + np.PyArray_NBYTES(x) <= second or second + np.PyArray_NBYTES(out) <= first
 
 
 cdef object compute(Operation operation, object x, object y, object z, object out, double p0, double p1):
@@ -171,10 +173,12 @@ cdef object general(Operation operation, object x, object y, object z, object ou
             operands, {},
         )
     if operation.in_place and not isinstance(x, numpy.ndarray):
-        raise TypeError(f"{operation.name} changes its first argument, which must be an array, not {type(x).__name__}")
+        raise TypeError(
+            f"{operation.name} changes its first argument, which must be an array, not {type(x).__name__}"
+        )
     if out is not None and not isinstance(out, numpy.ndarray):
         raise TypeError(f"{operation.name}: out must be an array, not {type(out).__name__}")
-    if any([foreign(operand) for operand in operands]) or (out is not None and type(out) is not numpy.ndarray):
+    if any([foreign(x) for x in operands]) or (out is not None and type(out) is not numpy.ndarray):
         return by_numpy(operation, operands, out, p0, p1)
     operands = tuple([
         operand if np.PyArray_CheckExact(operand) or type(operand) in (int, float) else numpy.asarray(operand)
@@ -186,7 +190,8 @@ cdef object general(Operation operation, object x, object y, object z, object ou
         shape = numpy.broadcast_shapes(*[array.shape for array in arrays])
     except ValueError:
         raise ValueError(
-            f"{operation.name}: operands of shapes {', '.join([str(a.shape) for a in arrays])} do not broadcast"
+            f"{operation.name}: operands of shapes {', '.join([str(a.shape) for a in arrays])} "
+            "do not broadcast"
         ) from None
     if out is not None:
         if out.shape != shape:

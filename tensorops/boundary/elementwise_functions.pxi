@@ -398,7 +398,7 @@ def tanh_(x, /):
     return compute(tanh__operation, x, None, None, x, 0, 0)
 
 
-cdef dict gelu_operations = {
+cdef dict gelu_forms = {
     "none": Operation("gelu", 5, 1, False, False, (), 'none'),
     "tanh": Operation("gelu", 6, 1, False, False, (), 'tanh'),
     "sigmoid": Operation("gelu", 7, 1, False, False, (), 'sigmoid'),
@@ -443,10 +443,10 @@ def gelu(x, /, out=None, *, approximate="none"):
     >>> tensorops.gelu(np.array([0.0, 2.0])).shape
     (2,)
     """
-    return compute(chosen("gelu", gelu_operations, approximate), x, None, None, out, 0, 0)
+    return compute(chosen("gelu", gelu_forms, approximate), x, None, None, out, 0, 0)
 
 
-cdef dict gelu__operations = {
+cdef dict gelu__forms = {
     "none": Operation("gelu_", 5, 1, True, False, (), 'none'),
     "tanh": Operation("gelu_", 6, 1, True, False, (), 'tanh'),
     "sigmoid": Operation("gelu_", 7, 1, True, False, (), 'sigmoid'),
@@ -489,7 +489,7 @@ def gelu_(x, /, *, approximate="none"):
     >>> tensorops.gelu_(np.array([0.0, 2.0])).shape
     (2,)
     """
-    return compute(chosen("gelu_", gelu__operations, approximate), x, None, None, x, 0, 0)
+    return compute(chosen("gelu_", gelu__forms, approximate), x, None, None, x, 0, 0)
 
 
 cdef Operation silu_operation = Operation("silu", 8, 1, False, False, (), '')
@@ -1216,7 +1216,7 @@ def bias_relu_(x, b, /):
     return compute(bias_relu__operation, x, b, None, x, 0, 0)
 
 
-cdef dict bias_gelu__operations = {
+cdef dict bias_gelu__forms = {
     "none": Operation("bias_gelu_", 21, 2, True, False, (), 'none'),
     "tanh": Operation("bias_gelu_", 22, 2, True, False, (), 'tanh'),
     "sigmoid": Operation("bias_gelu_", 23, 2, True, False, (), 'sigmoid'),
@@ -1260,7 +1260,7 @@ def bias_gelu_(x, b, /, *, approximate="none"):
     >>> tensorops.bias_gelu_(np.array([0.0, 2.0]), np.array([1.0, 1.0])).shape
     (2,)
     """
-    return compute(chosen("bias_gelu_", bias_gelu__operations, approximate), x, b, None, x, 0, 0)
+    return compute(chosen("bias_gelu_", bias_gelu__forms, approximate), x, b, None, x, 0, 0)
 
 
 cdef Operation add_relu__operation = Operation("add_relu_", 20, 2, True, False, (), '')
@@ -1343,7 +1343,7 @@ def relu_backward_(grad, y, /):
     return compute(relu_backward__operation, grad, y, None, grad, 0, 0)
 
 
-cdef dict gelu_backward__operations = {
+cdef dict gelu_backward__forms = {
     "none": Operation("gelu_backward_", 25, 2, True, False, (), 'none'),
     "tanh": Operation("gelu_backward_", 26, 2, True, False, (), 'tanh'),
     "sigmoid": Operation("gelu_backward_", 27, 2, True, False, (), 'sigmoid'),
@@ -1387,7 +1387,7 @@ def gelu_backward_(grad, x, /, *, approximate="none"):
     >>> tensorops.gelu_backward_(np.array([0.0, 2.0]), np.array([1.0, 1.0])).shape
     (2,)
     """
-    return compute(chosen("gelu_backward_", gelu_backward__operations, approximate), grad, x, None, grad, 0, 0)
+    return compute(chosen("gelu_backward_", gelu_backward__forms, approximate), grad, x, None, grad, 0, 0)
 
 
 cdef Operation sigmoid_backward__operation = Operation("sigmoid_backward_", 28, 2, True, False, (), '')

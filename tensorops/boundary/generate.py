@@ -80,9 +80,7 @@ def _function(item: Elementwise, form: str) -> str:
     counted = [*item.operands, *["None"] * (3 - len(item.operands))]
     numbers = [*item.parameters, *["0"] * (2 - len(item.parameters))]
     code = [f"_{name.upper()} = {{"] if item.approximate else []
-    code = (
-        [f"cdef dict {name}_operations = {{"] if item.approximate else [f"cdef Operation {name}_operation = "]
-    )
+    code = [f"cdef dict {name}_forms = {{"] if item.approximate else [f"cdef Operation {name}_operation = "]
     made = [
         f'Operation("{name}", {FORMULAS.index(item.formula(kind))}, {len(item.operands)}, {form == "_"}, '
         f"{item.numpy}, {tuple(item.parameters)!r}, {kind!r})"
@@ -90,7 +88,7 @@ def _function(item: Elementwise, form: str) -> str:
     ]
     if item.approximate:
         code += [f'    "{kind}": {one},' for kind, one in zip(APPROXIMATE, made, strict=True)] + ["}"]
-        operation = f'chosen("{name}", {name}_operations, approximate)'
+        operation = f'chosen("{name}", {name}_forms, approximate)'
     else:
         code[0] += made[0]
         operation = f"{name}_operation"

@@ -337,7 +337,7 @@ def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
         failed = {path: why for path, why in _failed.items() if path in usable}
         usable, excluded = tuple(path for path in usable if path not in failed), {**excluded, **failed}
         return policy.choose(call, current_profile(), usable, excluded)
-    own = get_backend(only).paths()
+    own = get_backend(only).paths_of(call.op)
     allowed = [path for path in usable if path in own]
     if not allowed:
         reason = next((excluded[path] for path in own if path in excluded), "it has no paths")

@@ -1,4 +1,4 @@
-# Exponentials and what is made of them, over vector_t: for the elementwise kernels and the product's epilogue.
+# Exponentials and what is made of them, over vector_t: for elementwise kernels and a product's epilogue.
 #
 # No branch and no table: both sides of a case are computed and blended. Comparisons are written so that
 # NaN takes the side on which it survives.
@@ -19,7 +19,8 @@ cdef extern from *:
     #define UPPER_HALF ((word_t) (IS_SINGLE ? ~(word_t) 0xFFF : ~(word_t) 0x7FFFFFF))
     /* Adding it rounds to a whole number and leaves that number in the last bits. */
     #define ROUNDER OF(12582912.0, 6755399441055744.0)
-    #define POWER_OF_TWO(n) AS_REALS((AS_WORDS((n) + ROUNDER) + (IS_SINGLE ? 127 : 1023)) << (IS_SINGLE ? 23 : 52))
+    #define POWER_OF_TWO(n) \\
+        AS_REALS((AS_WORDS((n) + ROUNDER) + (IS_SINGLE ? 127 : 1023)) << (IS_SINGLE ? 23 : 52))
     #define QUOTIENT(a, b) ((a) / (b))
     #define SPLAT(c) (ZERO + (real_t) (c))
     """
