@@ -91,7 +91,10 @@ class BlockedBackend(ComputeBackend):
             family.compute(formula, operands, out, numbers[0], numbers[1], params.get("threads", 0))
             return out
         if variant not in _PLANS:
-            raise ValueError(f"backend 'blocked' has no variant {variant!r}; known: {', '.join(_PLANS)}")
+            raise ValueError(
+                f"backend 'blocked' has no variant {variant!r}; known: {', '.join(_PLANS)}; for {op} "
+                f"'blocked' has: {', '.join(self.paths())}"
+            )
         a, b = arrays
         pack, threads = _PLANS[variant]
         batched.matmul_into(a, b, out, pack, threads or params.get("threads", 0))

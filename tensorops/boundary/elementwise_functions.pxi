@@ -9,7 +9,7 @@ def relu(x, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -49,7 +49,7 @@ def relu_(x, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def leaky_relu(x, /, out=None, *, slope=0.01):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     slope : float, default 0.01
         See above.
     out : ndarray, optional
@@ -129,7 +129,7 @@ def leaky_relu_(x, /, *, slope=0.01):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     slope : float, default 0.01
         See above.
 
@@ -169,7 +169,7 @@ def elu(x, /, out=None, *, alpha=1.0):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     alpha : float, default 1.0
         See above.
     out : ndarray, optional
@@ -211,7 +211,7 @@ def elu_(x, /, *, alpha=1.0):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     alpha : float, default 1.0
         See above.
 
@@ -251,7 +251,7 @@ def sigmoid(x, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -291,7 +291,7 @@ def sigmoid_(x, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
 
     Returns
     -------
@@ -329,7 +329,7 @@ def tanh(x, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -369,7 +369,7 @@ def tanh_(x, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
 
     Returns
     -------
@@ -411,7 +411,7 @@ def gelu(x, /, out=None, *, approximate="none"):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
     approximate : {"none", "tanh", "sigmoid"}
@@ -459,7 +459,7 @@ def gelu_(x, /, *, approximate="none"):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     approximate : {"none", "tanh", "sigmoid"}
         The exact function, ``0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3)))``, or
         ``x / (1 + exp(-1.702 x))``.
@@ -501,7 +501,7 @@ def silu(x, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -541,7 +541,7 @@ def silu_(x, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
 
     Returns
     -------
@@ -579,7 +579,7 @@ def softplus(x, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -619,7 +619,7 @@ def softplus_(x, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
 
     Returns
     -------
@@ -657,7 +657,7 @@ def exp(x, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
 
@@ -697,7 +697,7 @@ def exp_(x, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
 
     Returns
     -------
@@ -735,7 +735,7 @@ def clip(x, low, high, /, out=None):
     Parameters
     ----------
     x : array_like
-        float32 and float64 arrays are used without a copy, whatever their strides.
+        Arrays of float32 and float64 are used without a copy, whatever their strides.
     low : float
         See above.
     high : float
@@ -779,7 +779,7 @@ def clip_(x, low, high, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     low : float
         See above.
     high : float
@@ -821,7 +821,7 @@ def add_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -861,7 +861,7 @@ def sub_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -901,7 +901,7 @@ def mul_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -941,7 +941,7 @@ def div_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -981,7 +981,7 @@ def maximum_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -1021,7 +1021,7 @@ def minimum_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -1061,7 +1061,7 @@ def axpy_(y, x, alpha, /):
     Parameters
     ----------
     y : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     x : array_like
         Any shape that broadcasts to that of `y`.
     alpha : float
@@ -1103,7 +1103,7 @@ def scale_shift_(x, scale, shift, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     scale : array_like
         Any shape that broadcasts to that of `x`.
     shift : array_like
@@ -1145,7 +1145,7 @@ def bias_add_(x, b, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     b : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -1185,7 +1185,7 @@ def bias_relu_(x, b, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     b : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -1229,7 +1229,7 @@ def bias_gelu_(x, b, /, *, approximate="none"):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     b : array_like
         Any shape that broadcasts to that of `x`.
     approximate : {"none", "tanh", "sigmoid"}
@@ -1272,7 +1272,7 @@ def add_relu_(x, y, /):
     Parameters
     ----------
     x : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `x`.
 
@@ -1312,7 +1312,7 @@ def relu_backward_(grad, y, /):
     Parameters
     ----------
     grad : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `grad`.
 
@@ -1356,7 +1356,7 @@ def gelu_backward_(grad, x, /, *, approximate="none"):
     Parameters
     ----------
     grad : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     x : array_like
         Any shape that broadcasts to that of `grad`.
     approximate : {"none", "tanh", "sigmoid"}
@@ -1399,7 +1399,7 @@ def sigmoid_backward_(grad, y, /):
     Parameters
     ----------
     grad : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `grad`.
 
@@ -1439,7 +1439,7 @@ def tanh_backward_(grad, y, /):
     Parameters
     ----------
     grad : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     y : array_like
         Any shape that broadcasts to that of `grad`.
 
@@ -1479,7 +1479,7 @@ def silu_backward_(grad, x, /):
     Parameters
     ----------
     grad : ndarray
-        float32 or float64, of any strides; changed and returned.
+        Array of float32 or float64, of any strides; changed and returned.
     x : array_like
         Any shape that broadcasts to that of `grad`.
 

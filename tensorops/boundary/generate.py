@@ -98,9 +98,11 @@ def _function(item: Elementwise, form: str) -> str:
     for number, operand in enumerate(item.operands):
         doc.append(f"    {operand} : {'ndarray' if form == '_' and number == 0 else 'array_like'}")
         if form == "_" and number == 0:
-            doc.append("        float32 or float64, of any strides; changed and returned.")
+            doc.append("        Array of float32 or float64, of any strides; changed and returned.")
         elif number == 0:
-            doc.append("        float32 and float64 arrays are used without a copy, whatever their strides.")
+            doc.append(
+                "        Arrays of float32 and float64 are used without a copy, whatever their strides."
+            )
         else:
             doc.append(f"        Any shape that broadcasts to that of `{first}`.")
     for parameter, value in item.parameters.items():
