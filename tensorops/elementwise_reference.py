@@ -35,8 +35,12 @@ def _logistic(x: Any) -> Any:
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-def _normal(x: Any) -> Any:
-    return _erfc(-np.asarray(x, np.float64) / math.sqrt(2)) / 2
+def normal(x: Any) -> Array:
+    """Return the normal distribution function, the rounding of its argument taken out to first order."""
+    wide = -np.asarray(x, np.longdouble) / np.sqrt(np.longdouble(2))
+    near = wide.astype(np.float64)
+    rest = np.where(np.isfinite(near), wide - near, 0)
+    return np.asarray(_erfc(near) / 2 - np.exp(-wide * wide) / np.sqrt(_PI) * rest, np.float64)
 
 
 def _tanh_argument(x: Any) -> Any:
@@ -45,13 +49,13 @@ def _tanh_argument(x: Any) -> Any:
 
 def _gelu(x: Any, approximate: str) -> Any:
     if approximate == "none":
-        return x * _normal(x)
+        return x * normal(x)
     return x * _logistic(_tanh_argument(x) if approximate == "tanh" else np.longdouble("1.702") * x)
 
 
 def _gelu_slope(x: Any, approximate: str) -> Any:
     if approximate == "none":
-        return _normal(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * _PI)
+        return normal(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * _PI)
     if approximate == "tanh":
         s = _logistic(_tanh_argument(x))
         inner = 2 * np.sqrt(2 / _PI) * (1 + 3 * np.longdouble("0.044715") * x * x)

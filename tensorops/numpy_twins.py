@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+from tensorops.elementwise_reference import normal
 
 
 def relu(x: Any, out: Any = None) -> Any:
@@ -43,7 +43,9 @@ def gelu(x: Any, out: Any = None, *, approximate: str = "none") -> Any:
     if approximate == "tanh":
         inner = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
     else:
-        inner = _erf(x / math.sqrt(2)).astype(_kind(x))
+        # NumPy has no error function; 1 + erf(x) would cancel where x is negative.
+        with np.errstate(all="ignore"):
+            return np.multiply(x, normal(x).astype(_kind(x)), out=out)
     return np.multiply(0.5 * x, 1 + inner, out=out)
 
 
@@ -93,8 +95,7 @@ def gelu_backward(grad: Any, x: Any, out: Any = None, *, approximate: str = "non
     """Return grad times the derivative of gelu at x."""
     x = np.asanyarray(x)
     if approximate == "none":
-        slope = 0.5 * (1 + _erf(x / math.sqrt(2)).astype(_kind(x)))
-        slope = slope + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        slope = normal(x).astype(_kind(x)) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
         return np.multiply(grad, slope, out=out)
     factor = 2 * math.sqrt(2 / math.pi)
     s = sigmoid(factor * (x + 0.044715 * x * x * x) if approximate == "tanh" else 1.702 * x)

@@ -3,6 +3,18 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+class Operation:
+    def __init__(
+        self,
+        name: str,
+        formula: int,
+        count: int,
+        in_place: bool,
+        numpy_semantics: bool,
+        parameters: tuple[str, ...],
+        approximate: str,
+    ) -> None: ...
+
 def relu(x: ArrayLike, /, out: NDArray[Any] | None = None) -> Any: ...
 def relu_(x: NDArray[Any], /) -> NDArray[Any]: ...
 def leaky_relu(x: ArrayLike, /, out: NDArray[Any] | None = None, *, slope: float = 0.01) -> Any: ...

@@ -88,10 +88,10 @@ def leaky_relu(x, /, out=None, *, slope=0.01):
     ----------
     x : array_like
         Arrays of float32 and float64 are used without a copy, whatever their strides.
-    slope : float, default 0.01
-        See above.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
+    slope : float, default 0.01
+        See above.
 
     Returns
     -------
@@ -170,10 +170,10 @@ def elu(x, /, out=None, *, alpha=1.0):
     ----------
     x : array_like
         Arrays of float32 and float64 are used without a copy, whatever their strides.
-    alpha : float, default 1.0
-        See above.
     out : ndarray, optional
         Where to put the result; may be `x` itself.
+    alpha : float, default 1.0
+        See above.
 
     Returns
     -------

@@ -53,6 +53,12 @@ def stub() -> str:
         Text of ``boundary/elementwise.pyi``.
     """
     lines = [NOTE, "from typing import Any", "", "from numpy.typing import ArrayLike, NDArray", ""]
+    lines.append("class Operation:")
+    lines.append("    def __init__(")
+    fields = "name: str, formula: int, count: int, in_place: bool, numpy_semantics: bool"
+    for field in ("self", *fields.split(", "), "parameters: tuple[str, ...]", "approximate: str"):
+        lines.append(f"        {field},")
+    lines += ["    ) -> None: ...", ""]
     for item in ELEMENTWISE:
         for form in item.forms:
             parameters = [
@@ -105,11 +111,18 @@ def _function(item: Elementwise, form: str) -> str:
             )
         else:
             doc.append(f"        Any shape that broadcasts to that of `{first}`.")
-    for parameter, value in item.parameters.items():
-        kind = "float" if value is None else f"float, default {value}"
-        doc += [f"    {parameter} : {kind}", "        See above."]
+    written = ["    out : ndarray, optional", f"        Where to put the result; may be `{first}` itself."]
+    numbers_given = [
+        [f"    {parameter} : float" + ("" if value is None else f", default {value}"), "        See above."]
+        for parameter, value in sorted(item.parameters.items(), key=lambda entry: entry[1] is not None)
+    ]
+    needed_count = sum(value is None for value in item.parameters.values())
+    for described in numbers_given[:needed_count]:
+        doc += described
     if form == "":
-        doc += ["    out : ndarray, optional", f"        Where to put the result; may be `{first}` itself."]
+        doc += written
+    for described in numbers_given[needed_count:]:
+        doc += described
     if item.approximate:
         doc += [
             '    approximate : {"none", "tanh", "sigmoid"}',

@@ -8,7 +8,7 @@ def compute(
     formula: int,
     arrays: Sequence[NDArray[Any]],
     out: NDArray[Any],
-    first: float = 0,
-    second: float = 0,
+    first: float = 0.0,
+    second: float = 0.0,
     threads: int = 0,
 ) -> None: ...
