@@ -107,7 +107,7 @@ class Elementwise:
         if self.approximate:
             given.append('approximate="none"')
         if needed:
-            first = [*self.operands, *needed, "/"] + ([] if form == "_" else ["out=None"])
+            first = [*self.operands, "/", *needed] + ([] if form == "_" else ["out=None"])
         return f"({', '.join([*first, *(['*', *given] if given else [])])})"
 
     @property

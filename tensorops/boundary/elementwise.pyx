@@ -4,6 +4,7 @@ cimport numpy as np
 
 import numpy
 
+from tensorops.backends.owners import apply_by_owner
 from tensorops.dispatch.selection import active_backend
 
 from tensorops.kernels.elementwise cimport family
@@ -119,6 +120,9 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
         third = np.PyArray_DATA(<np.ndarray> z)
     if not family.ready:
         prepare()
+        # The first question reads TENSOROPS_BACKEND, which may set the detour.
+        if active_backend() is not None:
+            return general(operation, x, y, z, out, p0, p1)
     if out is None:
         result = np.PyArray_EMPTY(np.PyArray_NDIM(first), np.PyArray_DIMS(first), dtype, 0)
     parameters[0] = p0
@@ -179,7 +183,8 @@ cdef object general(Operation operation, object x, object y, object z, object ou
     if out is not None and not isinstance(out, numpy.ndarray):
         raise TypeError(f"{operation.name}: out must be an array, not {type(out).__name__}")
     if any([foreign(x) for x in operands]) or (out is not None and type(out) is not numpy.ndarray):
-        return by_numpy(operation, operands, out, p0, p1)
+        owned = apply_by_owner(operation.name, operands, operation.options(p0, p1), out, active_backend())
+        return by_numpy(operation, operands, out, p0, p1) if owned is NotImplemented else owned
     operands = tuple([
         operand if np.PyArray_CheckExact(operand) or type(operand) in (int, float) else numpy.asarray(operand)
         for operand in operands

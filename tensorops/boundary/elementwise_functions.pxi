@@ -729,7 +729,7 @@ def exp_(x, /):
 cdef Operation clip_operation = Operation("clip", 11, 1, False, True, ('low', 'high'), '')
 
 
-def clip(x, low, high, /, out=None):
+def clip(x, /, low, high, out=None):
     """Return x, but not below low nor above high, element by element.
 
     Parameters
@@ -773,7 +773,7 @@ def clip(x, low, high, /, out=None):
 cdef Operation clip__operation = Operation("clip_", 11, 1, True, True, ('low', 'high'), '')
 
 
-def clip_(x, low, high, /):
+def clip_(x, /, low, high):
     """Change `x` to x, but not below low nor above high, element by element.
 
     Parameters
@@ -1055,7 +1055,7 @@ def minimum_(x, y, /):
 cdef Operation axpy__operation = Operation("axpy_", 18, 2, True, False, ('alpha',), '')
 
 
-def axpy_(y, x, alpha, /):
+def axpy_(y, x, /, alpha):
     """Change `y` to y + alpha * x, element by element.
 
     Parameters

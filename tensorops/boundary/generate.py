@@ -65,8 +65,8 @@ def stub() -> str:
                 f"{name}: {'NDArray[Any]' if form == '_' and number == 0 else 'ArrayLike'}"
                 for number, name in enumerate(item.operands)
             ]
-            parameters += [f"{name}: float" for name, value in item.parameters.items() if value is None]
             parameters.append("/")
+            parameters += [f"{name}: float" for name, value in item.parameters.items() if value is None]
             if form == "":
                 parameters.append("out: NDArray[Any] | None = None")
             given = [

@@ -17,6 +17,7 @@ import pytest
 
 import tensorops
 from tensorops.backends import Call, dask_backend, get_backend, loaded_backends, owners, usable_paths
+from tensorops.elementwise_table import ELEMENTWISE
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
 
@@ -280,6 +281,19 @@ def test_elementwise_operations(shapes: Any, chunks: Any, register: Any) -> None
         assert np.array_equal(result.compute(), expected)
     with pytest.raises(ValueError, match=r"probe: operands of shapes \(4,\), \(5,\) do not broadcast"):
         apply("probe", da.ones(4), da.ones(5), scale=1.0)
+
+
+UNARY = [item.name for item in ELEMENTWISE if "" in item.forms and len(item.operands) == 1]
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_public_elementwise_functions_take_dask_arrays(name: str) -> None:
+    x = np.linspace(-3, 3, 77, dtype=np.float32).reshape(7, 11)
+    numbers = {"low": -0.5, "high": 1.25} if name == "clip" else {}
+    function = getattr(tensorops, name)
+    result = function(da.from_array(x, chunks=(3, 5)), *numbers.values())
+    assert isinstance(result, da.Array)
+    assert np.array_equal(result.compute(), function(x, *numbers.values()))
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -277,3 +280,20 @@ def test_gelu_in_float64_is_exact_to_its_bound() -> None:
             exact = form(mpmath.mpf(value))
             bound = 4 * np.finfo(float).eps * max(abs(exact), abs(value) / 1024)
             assert abs(mpmath.mpf(result) - exact) <= bound, (kind, value)
+
+
+def test_the_environment_s_backend_is_asked_by_the_first_call() -> None:
+    code = (
+        "import numpy as np, tensorops; from tensorops.backends.numpy_backend import NumpyBackend as B; "
+        "ran = []; run = B.run; "
+        "B.run = lambda self, op, *a, **k: (ran.append(op), run(self, op, *a, **k))[1]; "
+        "tensorops.relu(np.ones(3)); print(ran)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TENSOROPS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "['relu']"
