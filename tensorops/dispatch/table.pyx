@@ -8,7 +8,7 @@ member came first; every later call costs a look-up.
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
-from tensorops.operations import OPERATIONS
+from tensorops.operations import OPERATIONS as _OPERATIONS
 
 from tensorops.runtime cimport calls
 from tensorops.runtime.calls cimport DETOUR_BACKEND
@@ -109,7 +109,7 @@ cdef int decide(
         op,
         "float64" if itemsize == 8 else "float32",
         shapes,
-        layout_text(layout, len(shapes), OPERATIONS[op].cost_class == "product"),
+        layout_text(layout, len(shapes), _OPERATIONS[op].cost_class == "product"),
         params,
         threads=threads,
     )
@@ -125,7 +125,7 @@ cdef int decide(
 
 cdef tuple class_shapes(str op, tuple sizes, tuple params=()):
     """Return operands' shapes in the middle of a size class."""
-    return OPERATIONS[op].shapes_of([middle_of(class_of(size)) for size in sizes], dict(params))
+    return _OPERATIONS[op].shapes_of([middle_of(class_of(size)) for size in sizes], dict(params))
 
 
 cdef str layout_text(int layout, int operands, bint product):
@@ -184,7 +184,7 @@ def representative(shapes, str op="matmul", params=()) -> tuple[tuple[int, ...],
     >>> representative([(64, 784), (784, 128)])
     ((79, 895), (895, 159))
     """
-    sizes = OPERATIONS[op].sizes(shapes, dict(params))
+    sizes = _OPERATIONS[op].sizes(shapes, dict(params))
     if op == "matmul":
         m, k, n, count = sizes
         if all(size == 1 for size in shapes[1][:max(0, len(shapes[1]) - 2)]):
