@@ -189,5 +189,7 @@ def _cpu_of_children() -> float:
     times = os.times()
     # The program that looks up lines of compiled modules is a child too, but not the program's.
     compiled = sys.modules.get("profiling.collect.compiled_modules")
-    ours = compiled.lookup_seconds() if compiled else 0.0
+    # Another thread may be importing it just now.
+    lookup_seconds = getattr(compiled, "lookup_seconds", None)
+    ours = lookup_seconds() if lookup_seconds else 0.0
     return max(0.0, times.children_user + times.children_system - ours)

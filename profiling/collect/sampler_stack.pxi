@@ -16,7 +16,7 @@ from libc.string cimport memset
 cdef enum:
     MOST_FRAMES = 24
     MOST_SHIMS = 96
-    REMEMBERED = 128
+    REMEMBERED = 1024
     MOST_SLOTS = 1024
     MOST_TEXT = 4096
     MOST_TABLE = 65536
@@ -118,10 +118,15 @@ cdef bint define(Slot *slot, const char *head, uint64_t identity) noexcept nogil
 
 cdef bint is_defined(Slot *slot, const char *head, uint64_t identity) noexcept nogil:
     """Make sure that the reader knows a code object."""
+    # Two places for each: of two dozen frames some would share their only one, and define each other anew
+    # in every sample until the ring is full.
     cdef uint64_t *place = &slot.known[identity % REMEMBERED]
-    if place[0] != identity:
+    cdef uint64_t *other = &slot.known[(identity >> 32) % REMEMBERED]
+    if place[0] != identity and other[0] != identity:
         if not define(slot, head, identity):
             return False
+        if place[0] and not other[0]:
+            place = other
         place[0] = identity
     return True
 
