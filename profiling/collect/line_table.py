@@ -45,6 +45,8 @@ class Line:
         NumPy buffers and their bytes: all, alive at the end, most at once.
     resident_growth : int or None
         Bytes by which the process grew.
+    run_seconds : tuple of float or None
+        `seconds` of each run, where there were several; their mean is `seconds`.
     """
 
     file: str
@@ -63,6 +65,7 @@ class Line:
     live: int | None = None
     peak: int | None = None
     resident_growth: int | None = None
+    run_seconds: tuple[float, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the line as JSON-ready values."""
@@ -126,6 +129,11 @@ def _seconds_of(line: Line) -> float:
 class LineTable:
     """Collects figures of lines from several sources and joins them.
 
+    Parameters
+    ----------
+    runs : int
+        Runs that times come from; what is given out is their mean.
+
     Examples
     --------
     >>> table = LineTable()
@@ -135,8 +143,10 @@ class LineTable:
     [(10, 0.5, 0.05)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, runs: int = 1) -> None:
         self._lines: dict[tuple[str, int], Line] = {}
+        self._run_seconds: dict[tuple[str, int], list[float]] = {}
+        self._runs = runs
         self._partial = False
 
     def add(self, file: str, line: int, **figures: Any) -> None:
@@ -160,7 +170,7 @@ class LineTable:
         self._lines[file, line] = replace(old, **sums)
 
     def add_times(
-        self, times: Mapping[LineKey, LineTime], absolute: Callable[[str], str], calls: int = 1
+        self, times: Mapping[LineKey, LineTime], absolute: Callable[[str], str], calls: int = 1, run: int = 0
     ) -> None:
         """Add the times of `profiling.collect.samples.line_times`.
 
@@ -172,19 +182,25 @@ class LineTable:
             From a code object's filename to an absolute path.
         calls : int
             Calls that were sampled; the figures become those of one.
+        run : int
+            Number of the run that they come from, from 0.
         """
+        divisor = calls * self._runs
         for (filename, _, _, line), time in times.items():
             if line < 1:
                 continue
             native = time.seconds - time.native_seconds.get(INTERPRETER, 0.0)
+            file = absolute(filename)
             self.add(
-                absolute(filename),
+                file,
                 line,
-                seconds=time.seconds / calls,
-                waiting_seconds=time.waiting_seconds / calls,
+                seconds=time.seconds / divisor,
+                waiting_seconds=time.waiting_seconds / divisor,
                 samples=time.samples,
-                native=native / calls,
+                native=native / divisor,
             )
+            by_run = self._run_seconds.setdefault((file, line), [0.0] * self._runs)
+            by_run[run] += time.seconds / calls
 
     def add_allocations(self, entries: Iterable[Mapping[str, Any]], absolute: Callable[[str], str]) -> None:
         """Add what the allocation counter put down to lines.
@@ -239,6 +255,8 @@ class LineTable:
         return [self._finished(line) for _, line in sorted(self._lines.items())]
 
     def _finished(self, line: Line) -> Line:
+        if self._runs > 1 and (by_run := self._run_seconds.get((line.file, line.line))):
+            line = replace(line, run_seconds=tuple(by_run))
         if line.seconds and line.native is not None:
             line = replace(line, native=min(1.0, line.native / line.seconds))
         elif line.native is not None:

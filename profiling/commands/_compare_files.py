@@ -72,6 +72,8 @@ class Line:
         Seconds it waited.
     counts : mapping of str to int
         Exact figures: hits, allocations, bytes; those that were counted.
+    runs : tuple of float
+        Seconds in each run; empty where there was one.
     """
 
     file: str
@@ -82,6 +84,7 @@ class Line:
     samples: float
     waiting: float
     counts: Mapping[str, int]
+    runs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,18 @@ class Recording:
     operations: Mapping[str, Mapping[str, Any]] | None = field(default_factory=dict)
     allocations: Mapping[str, int] = field(default_factory=dict)
     sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> int:
+        """Runs that were sampled."""
+        return int(self.sampling.get("runs", 1))
+
+    @property
+    def sample_seconds(self) -> float:
+        """What one sample adds to the time of a line in one run."""
+        # The times are those of one call, the samples of a run those of all its calls.
+        calls = max(1, int(self.sampling.get("calls", self.runs)))
+        return float(self.sampling["interval"]) * self.runs / calls
 
 
 def read_recording(path: Path) -> Recording:
@@ -177,6 +192,10 @@ def _report(path: Path, values: Mapping[str, Any]) -> Recording:
         for entry in values.get("operations") or ()
     }
     allocations = values.get("allocations") or {}
+    sampling = values.get("sampling") or {}
+    lines = tuple(_line(entry) for entry in values["lines"])
+    if any(line.runs and len(line.runs) != sampling.get("runs") for line in lines):
+        raise ValueError("a line must have a time for each run")
     return Recording(
         path,
         "report",
@@ -184,10 +203,10 @@ def _report(path: Path, values: Mapping[str, Any]) -> Recording:
         values["machine"],
         calibration,
         timings,
-        tuple(_line(entry) for entry in values["lines"]),
+        lines,
         operations if values.get("operations_complete", True) else None,
         {key: allocations[key] for key in ("count", "bytes", "peak") if allocations.get(key) is not None},
-        values.get("sampling") or {},
+        sampling,
     )
 
 
@@ -202,6 +221,7 @@ def _line(entry: Mapping[str, Any]) -> Line:
         _running_samples(entry),
         float(entry.get("waiting_seconds") or 0.0),
         counts,
+        tuple(map(float, entry.get("run_seconds") or ())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..measure.difference import (
 )
 from ..measure.line_difference import LinePair, Sampled, drift_beside_lines, line_change
 from ..measure.matching import Match, match_lines
+from ..measure.run_difference import Series, enough_runs, runs_change, series_drift
 from ._compare_files import YARDSTICKS, Line, Recording, Timing
 
 ALLOCATIONS = "all allocations"
@@ -73,6 +74,11 @@ class LineRow:
         return line
 
     @property
+    def place(self) -> str:
+        """File and number, as it is now."""
+        return f"{self.line.file}:{self.line.number}"
+
+    @property
     def seconds(self) -> tuple[float | None, float | None]:
         """Time before and after."""
         before, after = self.match.before, self.match.after
@@ -112,6 +118,8 @@ class Comparison:
     ----------
     drift : Drift
         Of the machine.
+    by_runs : bool
+        Whether lines were compared run by run.
     timings : tuple of TimingRow
         In the order of the second file.
     lines : tuple of LineRow
@@ -127,6 +135,7 @@ class Comparison:
     """
 
     drift: Drift
+    by_runs: bool
     timings: tuple[TimingRow, ...]
     lines: tuple[LineRow, ...]
     total: Change | None
@@ -152,7 +161,7 @@ class Comparison:
         if self.total is not None and self.total.exceeds(threshold):
             found.append("all lines together")
         found += [
-            f"{row.line.file}:{row.line.number} {row.line.text}"
+            f"{row.place} {row.line.text}"
             for row in self.lines
             if row.change is not None and row.change.exceeds(threshold)
         ]
@@ -179,10 +188,18 @@ def compare(before: Recording, after: Recording) -> Comparison:
     """
     drift = calibration_drift(before.calibration, after.calibration)
     timings, only_before, only_after = _timings(before, after)
-    lines, total, totals = _lines(before, after, drift)
-    return Comparison(
-        drift, timings, lines, total, totals, tuple(_counts(before, after)), only_before, only_after
+    matches = _matches(before, after)
+    sums = LinePair(_sampled_total(before), _sampled_total(after))
+    by_runs = enough_runs(before.runs, after.runs)
+    judge = _judged_by_runs if by_runs else _judged_by_samples
+    timed = bool(sums.before.samples and sums.after.samples)
+    changes, total = judge(before, after, matches, sums, drift) if timed else ({}, None)
+    lines = tuple(
+        LineRow(match, changes.get(number), _differing(match)) for number, match in enumerate(matches)
     )
+    counts = tuple(_counts(before, after))
+    totals = sums.before.seconds, sums.after.seconds
+    return Comparison(drift, by_runs, timings, lines, total, totals, counts, only_before, only_after)
 
 
 def _timings(
@@ -225,30 +242,56 @@ def _yardstick(before: Timing, after: Timing, drift: Drift) -> str | None:
     return None
 
 
-def _lines(
-    before: Recording, after: Recording, drift: Drift
-) -> tuple[tuple[LineRow, ...], Change | None, tuple[float, float]]:
-    matches = match_lines(
+def _matches(before: Recording, after: Recording) -> list[Match[Line]]:
+    return match_lines(
         sorted(before.lines, key=_place),
         sorted(after.lines, key=_place),
         lambda line: (line.file, line.function),
         lambda line: line.text,
     )
-    sums = LinePair(_sampled_total(before), _sampled_total(after))
-    timed = bool(sums.before.samples and sums.after.samples)
+
+
+def _judged_by_samples(
+    before: Recording, after: Recording, matches: Sequence[Match[Line]], sums: LinePair, drift: Drift
+) -> tuple[dict[int, Change], Change]:
+    """Judge lines of one run each, by how many samples found them and what the other lines did."""
     pairs = [
         LinePair(_sampled(match.before, sums.before), _sampled(match.after, sums.after)) for match in matches
     ]
-    judged = [number for number, pair in enumerate(pairs) if timed and pair.enough]
+    judged = [number for number, pair in enumerate(pairs) if pair.enough]
     drifts = drift_beside_lines([pairs[number] for number in judged], drift)
     divided = shares([_seconds(matches[number]) for number in judged])
     changes = {
         number: line_change(pairs[number], own, (1 - TOTAL_SHARE) * share)
         for number, own, share in zip(judged, drifts, divided, strict=True)
     }
-    rows = [LineRow(match, changes.get(number), _differing(match)) for number, match in enumerate(matches)]
-    total = line_change(sums, drift, TOTAL_SHARE) if timed else None
-    return tuple(rows), total, (sums.before.seconds, sums.after.seconds)
+    return changes, line_change(sums, drift, TOTAL_SHARE)
+
+
+def _judged_by_runs(
+    before: Recording, after: Recording, matches: Sequence[Match[Line]], sums: LinePair, drift: Drift
+) -> tuple[dict[int, Change], Change]:
+    """Judge lines of several runs each, by their spread from run to run."""
+    pairs = [(_series(match.before, before), _series(match.after, after)) for match in matches]
+    whole = [
+        Series(
+            tuple(map(sum, zip(*(pair[side].seconds for pair in pairs), strict=True))),
+            recording.sample_seconds,
+        )
+        for side, recording in enumerate((before, after))
+    ]
+    machine = series_drift(whole[0], whole[1], drift)
+    found = {}
+    judged = [number for number, pair in enumerate(pairs) if runs_change(*pair, machine, 1.0).known]
+    divided = shares([_seconds(matches[number]) for number in judged])
+    for number, share in zip(judged, divided, strict=True):
+        found[number] = runs_change(*pairs[number], machine, (1 - TOTAL_SHARE) * share)
+    return found, runs_change(whole[0], whole[1], machine, TOTAL_SHARE)
+
+
+def _series(line: Line | None, recording: Recording) -> Series:
+    seconds = line.runs if line is not None and line.runs else (0.0,) * recording.runs
+    return Series(seconds, recording.sample_seconds)
 
 
 def _place(line: Line) -> tuple[str, int]:

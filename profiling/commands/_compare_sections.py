@@ -2,101 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..document import Block, Cell, Column, Section, Table, time_text
-from ..measure.difference import CALIBRATED_SD, Change
+from ..measure.difference import Change
 from ..measure.line_difference import FEWEST_SAMPLES
-from ._compare_files import Recording
+from ..measure.run_difference import FEWEST_SAMPLES_PER_RUN
 from ._compare_rows import Comparison, CountRow, LineRow
 
 LONGEST_LIST = 12
-SOFTWARE = ("python", "numpy", "tensorops", "isa", "blas", "forced", "own", "versions")
-"""What of a machine's description may differ between two files of the same machine, and should be told."""
-
-
-def summary_section(
-    before: Recording,
-    after: Recording,
-    comparison: Comparison,
-    failures: Sequence[str],
-    threshold: float | None,
-) -> Section:
-    """Return what a reader must see first.
-
-    Parameters
-    ----------
-    before, after : Recording
-        What was compared.
-    comparison : Comparison
-        What came of it.
-    failures : sequence of str
-        What is worse than the threshold allows.
-    threshold : float or None
-        As given with ``--fail-above``.
-
-    Returns
-    -------
-    Section
-        Paragraphs.
-    """
-    changes = [row.change for row in comparison.timings]
-    changes += [row.change for row in comparison.lines if row.change is not None]
-    changes += [] if comparison.total is None else [comparison.total]
-    verdicts = [change.verdict for change in changes]
-    blocks: list[Block] = [
-        f"{verdicts.count('slower')} slower, {verdicts.count('faster')} faster, "
-        f"{verdicts.count('same')} not to be told apart"
-        + (f", {verdicts.count('unknown')} with too few samples" if "unknown" in verdicts else "")
-        + ". All intervals hold together with 99 %; a verdict is given where one excludes no change."
-    ]
-    blocks += _drift_text(comparison)
-    blocks += _software_text(before.machine, after.machine)
-    if threshold is not None:
-        percent = f"{100 * threshold:g} %"
-        if failures:
-            listed = "; ".join(failures[:LONGEST_LIST])
-            more = f"; and {len(failures) - LONGEST_LIST} more" if len(failures) > LONGEST_LIST else ""
-            blocks.append(f"FAILED: worse by more than {percent}: {listed}{more}.")
-        else:
-            blocks.append(f"Passed: nothing got significantly worse by more than {percent}.")
-    return Section("Summary", tuple(blocks))
-
-
-def _drift_text(comparison: Comparison) -> list[str]:
-    drift = comparison.drift
-    if drift.basis.startswith("nothing"):
-        if any("same runs" not in row.basis for row in comparison.timings) or comparison.total is not None:
-            return [
-                "A file has no calibration, so what the machine itself changed cannot be divided out: the "
-                "intervals are wide, and a small difference may be the machine's."
-            ]
-        return []
-    text = f"The fixed work took {drift.factor:.3f} times as long around the second run; that is divided out."
-    if comparison.total is not None and drift.sd > 1.5 * CALIBRATED_SD:
-        text += (
-            f" The machine changed during the runs as well, so the intervals are wider (an error of "
-            f"{100 * drift.sd:.0f} % is allowed for)."
-        )
-    return [text]
-
-
-def _software_text(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    different = [
-        f"{name} {_plain(before.get(name))}, then {_plain(after.get(name))}"
-        for name in SOFTWARE
-        if before.get(name) != after.get(name)
-    ]
-    return [f"Software differs: {'; '.join(different)}."] if different else []
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(_plain(item) for item in value) or "none"
-    return str(value)
 
 
 def timings_section(comparison: Comparison, *, every: bool) -> Section:
@@ -203,12 +118,15 @@ def lines_section(comparison: Comparison, *, every: bool) -> Section:
         blocks.append(f"{len(timed) - len(listed)} timed lines cannot be told apart.")
     few = len(comparison.lines) - len(timed)
     if few and comparison.total is not None:
-        blocks.append(f"{few} lines have fewer than {FEWEST_SAMPLES} samples in both reports: no verdict.")
+        fewest = (
+            f"{FEWEST_SAMPLES_PER_RUN} samples a run" if comparison.by_runs else f"{FEWEST_SAMPLES} samples"
+        )
+        blocks.append(f"{few} lines have fewer than {fewest} in both reports: no verdict.")
     for kind, text in (("new", "New lines"), ("gone", "Lines that are gone")):
         # A line with a sample or two is in one report and not in the other by chance.
         found = [row for row in comparison.lines if row.match.kind == kind and _is_certain(row)]
         if found:
-            blocks.append(f"{text}: {_listed([_where(row) + ' ' + row.line.text for row in found])}.")
+            blocks.append(f"{text}: {_listed([row.place + ' ' + row.line.text for row in found])}.")
     return Section("Lines", tuple(blocks))
 
 
@@ -224,11 +142,7 @@ def _line_cells(row: LineRow) -> tuple[Cell, ...]:
         change, interval = "", ""
     note = "; ".join(filter(None, [verdict if kind not in ("new", "gone") else "", kind * (kind != "same")]))
     times = ("" if seconds is None else time_text(seconds) for seconds in (before, after))
-    return (_where(row), row.line.text, *times, change, interval, note)
-
-
-def _where(row: LineRow) -> str:
-    return f"{row.line.file}:{row.line.number}"
+    return (row.place, row.line.text, *times, change, interval, note)
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -251,7 +165,7 @@ def counts_section(comparison: Comparison) -> Section:
     """
     rows = list(comparison.counts)
     rows += [
-        CountRow(f"{_where(row)} {row.line.text}", unit, before, after)
+        CountRow(f"{row.place} {row.line.text}", unit, before, after)
         for row in comparison.lines
         for unit, (before, after) in row.counts.items()
     ]
@@ -297,6 +211,7 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
         Every row, those without a change included.
     """
     return {
+        "by_runs": comparison.by_runs,
         "drift": {
             "factor": comparison.drift.factor,
             "error": comparison.drift.sd,

@@ -101,7 +101,7 @@ def profile_call(
         calibration={"before": before, "after": calibration.sample()},
     )
     options = CodeOptions(lines, memory, budget, tuple(functions), min_bytes, seconds)
-    return build_document(subject, collected, own, options, run)
+    return build_document(subject, [collected], own, options, run)
 
 
 def _run(

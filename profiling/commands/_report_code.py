@@ -6,23 +6,22 @@ import importlib.util
 import linecache
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..collect.line_table import Function, Line, LineTable, functions_of, that_matter
+from ..collect.line_table import Function, Line, functions_of, that_matter
 from ..collect.lines import why_untraceable
-from ..collect.native_lines import pyx_line_times
 from ..collect.own_code import OwnCode, blocks_of, matches
 from ..collect.runner import Collected, Mode, run_program
-from ..collect.samples import line_times
 from ..document import Document, Section
-from ..measure import calibration, machine
+from ..measure import machine
 from ..targets import CodeTarget, FunctionTarget, ScriptTarget
 from ..targets.code import did_you_mean
 from . import _report_lines as line_sections
 from . import _report_totals as totals
 from ._base import CommandError
-from ._report_samples import without_lines, without_measuring
+from ._report_runs import as_one, notes_on, repeat, table_of
+from ._report_samples import without_lines
 from ._report_tracers import follow
 
 SCHEMA = 2
@@ -50,6 +49,8 @@ class CodeOptions:
         How long a function is sampled.
     all_operations : bool
         Whether operations are counted to the end however much that slows the program down.
+    runs : int
+        How often the program runs while it is sampled.
     """
 
     lines: bool = False
@@ -59,6 +60,7 @@ class CodeOptions:
     min_bytes: int = 64
     seconds: float = 1.0
     all_operations: bool = False
+    runs: int = 1
 
 
 def code_report(target: CodeTarget, options: CodeOptions) -> Document:
@@ -85,7 +87,6 @@ def code_report(target: CodeTarget, options: CodeOptions) -> Document:
     if isinstance(target, FunctionTarget):
         own_files = _home_of(target.module)
     own = OwnCode(own_files)
-    before = calibration.sample()
     described = machine.describe()
 
     def run(mode: Mode, functions: Iterable[tuple[str, str]] = (), budget: int = 0) -> Collected:
@@ -100,18 +101,19 @@ def code_report(target: CodeTarget, options: CodeOptions) -> Document:
             budget=budget,
         )
 
-    collected = run("sample")
-    if collected.ended == "unusable":
-        raise CommandError(collected.message)
-    after = calibration.sample()
+    repeated = repeat(lambda: run("sample"), options.runs)
+    if repeated.runs[0].ended == "unusable":
+        raise CommandError(repeated.runs[0].message)
     subject = Subject(
         what="function" if isinstance(target, FunctionTarget) else "script",
         title=_title(target),
         target=_target_dict(target),
         machine=described,
-        calibration={"before": before, "after": after},
+        calibration=repeated.calibration,
     )
-    return build_document(subject, collected, own, options, run)
+    notes = notes_on(repeated, options.runs, lambda one: totals.ending_text(one, subject.what))
+    document = build_document(subject, repeated.runs, own, options, run, list(notes))
+    return document if repeated.failed is None else replace(document, exit_code=repeated.failed.exit_code)
 
 
 def _home_of(module: str) -> list[str]:
@@ -153,7 +155,7 @@ class Subject:
     machine : mapping
         As ``profiling.measure.machine.describe``.
     calibration : mapping
-        ``before`` and ``after``.
+        ``before``, ``during`` and ``after``.
     """
 
     what: str
@@ -165,25 +167,28 @@ class Subject:
 
 def build_document(
     subject: Subject,
-    collected: Collected,
+    runs: Sequence[Collected],
     own: OwnCode,
     options: CodeOptions,
     run: Callable[[Mode, Iterable[tuple[str, str]], int], Collected],
+    notes: Sequence[str] = (),
 ) -> Document:
-    """Make the report of a first run, with the further runs that were asked for.
+    """Make the report of runs at the program's own speed, with those under a tracer that were asked for.
 
     Parameters
     ----------
     subject : Subject
         What was run.
-    collected : Collected
-        What the first run left.
+    runs : sequence of Collected
+        What they left; at least one.
     own : OwnCode
         Whose lines are shown.
     options : CodeOptions
         What else to look at.
     run : callable
         ``run(mode, functions, budget)`` runs the program once more under a tracer.
+    notes : sequence of str
+        What has to be said about the runs.
 
     Returns
     -------
@@ -198,15 +203,13 @@ def build_document(
     # A source may have changed since an earlier report of this process.
     linecache.checkcache()
     blocks_of.cache_clear()
-    table = LineTable()
-    samples, measuring = without_measuring(collected.samples)
-    calls = max(1, collected.calls)
-    table.add_times(line_times(samples, own), own.absolute, calls)
-    table.add_times(pyx_line_times(samples), own.absolute, calls)
+    table, samples, measuring = table_of(runs, own)
+    collected = as_one(runs)
     if collected.allocations is not None and "reason" not in collected.allocations:
         table.add_allocations(collected.allocations["lines"], own.absolute)
     measured = functions_of(table.lines())
-    chosen, notes = _choose(measured, options.functions)
+    chosen, missing = _choose(measured, options.functions)
+    notes = [*notes, *missing]
     followed = [function for function in chosen if function.lines[0].origin == "python"]
     notes += totals.coverage_notes(collected, measuring)
     notes += without_lines(samples, own)

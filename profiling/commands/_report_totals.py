@@ -106,6 +106,9 @@ def run_section(title: str, collected: Collected, described: Mapping[str, Any], 
         if sampling.get("seconds"):
             text += f"; {time_text(sampling['seconds'] / collected.calls)} each"
         rows.append(("calls sampled", calls, text))
+    if sampling.get("runs"):
+        text = "fresh processes; times are means of a run, counts those of the first"
+        rows.insert(0, ("runs", str(sampling["runs"]), text))
     if "reason" not in sampling:
         lost = sampling["lost"]
         rows.append(

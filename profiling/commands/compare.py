@@ -14,6 +14,7 @@ from . import _compare_sections as sections
 from ._base import Command, CommandError
 from ._compare_files import Recording, read_recording
 from ._compare_rows import compare
+from ._compare_summary import summary_section
 
 SCHEMA = 1
 DIFFERENCES = ("kind of target differs", "target differs", "arguments differ")
@@ -103,7 +104,7 @@ class CompareCommand(Command):
             )
         limit = arguments.fail_above
         failures = [] if limit is None else comparison.failures(limit)
-        parts = [sections.summary_section(before, after, comparison, failures, limit)]
+        parts = [summary_section(before, after, comparison, failures, limit)]
         if comparison.timings:
             parts.append(sections.timings_section(comparison, every=arguments.all))
         if comparison.lines:

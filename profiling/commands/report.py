@@ -29,6 +29,7 @@ OF_CODE = {
     "functions": "--functions",
     "min_bytes": "--min-bytes",
     "all_operations": "--all-operations",
+    "runs": "--runs",
 }
 OF_FUNCTIONS = {"setup": "--setup", "args": "--args"}
 LARGEST_FLOPS = 2 * 8192**3
@@ -52,6 +53,7 @@ class ReportCommand(Command):
         "report matmul --explain --html map.html --png map.png",
         "report train.py -- --epochs 1",
         "report train.py --lines --memory --json report.json",
+        "report train.py --runs 10 --json before.json  # for `compare`, which one run cannot serve",
         "report numpy:sort --setup 'import numpy as np; x = np.ones(100000)' --args x",
         "report -m package.module -- --verbose",
     )
@@ -111,6 +113,7 @@ class ReportCommand(Command):
             functions=tuple(arguments.functions or ()),
             min_bytes=64 if arguments.min_bytes is None else arguments.min_bytes,
             all_operations=arguments.all_operations or False,
+            runs=arguments.runs or 1,
         )
         return code_report(target, options)
 
@@ -145,6 +148,12 @@ def _add_operation_options(group: argparse._ArgumentGroup) -> None:
 def _add_code_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--setup", metavar="CODE", help="a function: statements that prepare its arguments")
     group.add_argument("--args", metavar="EXPR", help="a function: its arguments, such as 'x, n=3'")
+    group.add_argument(
+        "--runs",
+        type=whole_number(1, 1000),
+        metavar="N",
+        help="sample N runs, one after the other, so that `compare` can tell changes from chance; default: 1",
+    )
     group.add_argument(
         "--lines", action="store_true", default=None, help="count hits in one more run, by line_profiler"
     )

@@ -146,6 +146,63 @@ def test_a_slow_machine_is_divided_out(compare):
     assert data["failures"][0] == "all lines together"
 
 
+def repeated(rng, factor=1.0, spread=0.03, runs=10, **values):
+    """Return a report of several runs, each line with its own luck in each; line 3 takes `factor` as long."""
+    lines = []
+    for number, count in SAMPLES.items():
+        seconds = (
+            0.001 * count * (factor if number == 3 else 1.0) * np.exp(spread * rng.standard_normal(runs))
+        )
+        entry = line(number, SOURCE[number], count, seconds=float(seconds.mean()))
+        lines.append(entry | {"samples": count * runs, "run_seconds": seconds.tolist()})
+    sampling = {"interval": 0.001, "seconds": 8.0 * runs, "samples": 8004 * runs, "lost": 0}
+    return report(lines, sampling=sampling | {"runs": runs, "calls": runs}, **values)
+
+
+def test_runs_tell_a_slow_line_from_chance(compare, rng):
+    for _ in range(20):
+        before = repeated(rng)
+        code, text, data = compare(before, repeated(rng), "--fail-above", "0%")
+        assert (code, data["by_runs"]) == (0, True)
+        code, text, data = compare(before, repeated(rng, 1.2), "--fail-above", "5%")
+        assert code == 1
+        # All lines together got slower as well, and may be named.
+        assert "train.py:3 z = np.tanh(y)" in data["failures"]
+        assert [row["source"] for row in data["lines"] if row["verdict"] == "slower"] == ["z = np.tanh(y)"]
+    assert "Changes are those of the quieter half of 10 and 10 runs" in text
+
+
+def test_what_cannot_be_told_is_said(compare, rng):
+    _, text, data = compare(report(), report())
+    assert not data["by_runs"]
+    assert "The reports rest on 1 and 1 run, which cannot tell small changes from chance" in text
+    assert "make both reports with --runs 10 (at least 4)" in text
+    assert "rest on 10 and 1 runs" in compare(repeated(rng), report())[1]
+    _, text, data = compare(repeated(rng, spread=0.1), repeated(rng, spread=0.1))
+    assert set(verdicts(data["lines"]).values()) <= {"same", "unknown"}
+    assert "To tell 20 % nearly always, make both reports with --runs" in text
+    _, text, data = compare(repeated(rng, spread=0.8), repeated(rng, 1.2, spread=0.8))
+    assert "The machine was too busy for less, however many runs" in text
+
+
+def test_only_a_large_change_of_the_machine_is_divided_out_of_runs(compare, rng):
+    little, much = ({when: [by * one for one in taken] for when, taken in CALM.items()} for by in (1.08, 1.5))
+    _, text, data = compare(repeated(rng), repeated(rng, calibration=little))
+    assert data["total"]["ratio"][0] == pytest.approx(1.0, abs=0.03)
+    assert "fixed work" not in text
+    _, text, data = compare(repeated(rng), repeated(rng, calibration=much))
+    assert data["total"]["ratio"][0] == pytest.approx(1.1 / 1.5, abs=0.03)
+    assert "The fixed work took 1.500 times as long around the second report" in text
+
+
+def test_lines_of_other_numbers_of_runs_are_damage(compare, rng):
+    damaged = repeated(rng)
+    damaged["lines"][0]["run_seconds"].pop()
+    code, text, _ = compare(damaged, repeated(rng))
+    assert code == 2
+    assert "is damaged: ValueError" in text
+
+
 def test_counts_compare_exactly(compare):
     more = [line(number, SOURCE[number], count) for number, count in SAMPLES.items()]
     more[2]["allocations"], more[2]["hits"] = 3, 101

@@ -13,7 +13,7 @@ import pytest
 
 from profiling.__main__ import main
 from profiling.collect.sampler import why_unavailable
-from profiling.commands import _profile_call, _report_code
+from profiling.commands import _profile_call, _report_runs
 from profiling.commands._profile_call import profile_call
 
 SAMPLED = pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
@@ -22,7 +22,7 @@ COMPILER = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0])
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    for module in (_report_code, _profile_call):
+    for module in (_report_runs, _profile_call):
         monkeypatch.setattr(module.calibration, "sample", lambda: [0.04])
 
 
@@ -265,6 +265,55 @@ def test_lines_and_memory_are_further_runs_in_the_same_table(script, capfd):
     assert "process" in captured.out
 
 
+@SAMPLED
+def test_several_runs_give_each_lines_time_in_each(script, capfd):
+    script("""
+        total = 0
+        for i in range(2_000_000):
+            total += i % 7
+        print("ran")
+    """)
+    data = report("script.py", "--runs", "3")
+    line = max(data["lines"], key=lambda line: line["seconds"])
+    assert len(line["run_seconds"]) == 3
+    assert min(line["run_seconds"]) > 0
+    assert line["seconds"] == pytest.approx(sum(line["run_seconds"]) / 3)
+    assert (data["sampling"]["runs"], data["sampling"]["calls"]) == (3, 3)
+    assert len(data["calibration"]["during"]) == 2
+    captured = capfd.readouterr()
+    assert captured.out.count("ran\n") == 3
+    assert "Run 3 of 3." in captured.err
+    assert all(line["run_seconds"] is None for line in report("script.py")["lines"])
+
+
+def test_a_series_ends_with_a_run_that_ends_otherwise(script, capsys):
+    script("""
+        from pathlib import Path
+        again = Path("again")
+        if again.exists():
+            raise ValueError("twice")
+        again.touch()
+    """)
+    data = report("script.py", "--runs", "5", code=1)
+    assert any(note.startswith("Run 2 of 5 ended otherwise than the first") for note in data["notes"])
+    assert "The script raised ValueError: twice" in " ".join(capsys.readouterr().out.split())
+    data = report("script.py", "--runs", "5", code=1)
+    assert "There was one run of 5: it did not end well." in data["notes"]
+
+
+def test_buffers_that_differ_between_runs_are_told(script):
+    script("""
+        from pathlib import Path
+        import numpy as np
+        count = Path("count")
+        number = int(count.read_text()) if count.exists() else 1
+        count.write_text(str(number + 1))
+        kept = [np.ones(100) for _ in range(number)]
+    """)
+    data = report("script.py", "--runs", "2")
+    assert any(note.startswith("Buffers: bytes and count differ from run to run") for note in data["notes"])
+
+
 def test_a_budget_that_ends_is_told_with_its_place(script, capsys):
     script(PLANTED + "count(3_000_000)\n")
     data = report("script.py", "--lines", "--functions", "count", "--budget-events", "20000")
@@ -310,7 +359,7 @@ def test_the_scripts_output_comes_before_the_report_and_its_arguments_reach_it(s
 
 def test_a_script_that_reads_its_input_can(script):
     script("import sys\nsys.exit(len(input()))\n")
-    root = str(Path(_report_code.__file__).parent.parent.parent)
+    root = str(Path(_report_runs.__file__).parent.parent.parent)
     done = subprocess.run(
         [sys.executable, "-m", "profiling.report", "script.py"],
         input="four\n",
