@@ -437,6 +437,8 @@ cdef class Sampler:
         slot.wall_before = sampler_wall_time()
         slot.busy_before = now + sampler_queueing(thread)
         slot.waited = 0
+        slot.sleeps = -1
+        slot.random = <uint64_t>thread << 16 | 1
         if sampler_make_timer(slot.clock, self.signal, thread, slot, 0, &slot.cpu_timer) != 0:
             # It may have ended just now.
             if sampler_clock(slot.clock) >= 0:

@@ -44,6 +44,7 @@ cdef extern from *:
     #include <stdlib.h>
     #include <string.h>
     #include <sys/mman.h>
+    #include <sys/resource.h>
     #include <sys/syscall.h>
     #include <sys/uio.h>
     #include <time.h>
@@ -158,6 +159,12 @@ cdef extern from *:
     static int64_t sampler_wall_time(void) { return sampler_clock(CLOCK_MONOTONIC); }
     /* The kernel's encoding of the processor time of one thread (what pthread_getcpuclockid returns). */
     static int64_t sampler_clock_of(long thread) { return (int64_t)(~(clockid_t)thread * 8 + 6); }
+
+    /* How often this thread gave its processor away by itself: to sleep, to wait. */
+    static int64_t sampler_sleeps(void) {
+        struct rusage usage;
+        return getrusage(RUSAGE_THREAD, &usage) == 0 ? (int64_t)usage.ru_nvcsw : -1;
+    }
 
     static int sampler_arm(void *timer, int64_t first, int64_t period) {
         struct itimerspec times;
@@ -386,6 +393,7 @@ cdef extern from *:
     static int64_t sampler_cpu_time(void) { return 0; }
     static int64_t sampler_wall_time(void) { return 0; }
     static int64_t sampler_clock_of(long a) { return 0; }
+    static int64_t sampler_sleeps(void) { return 0; }
     static int sampler_arm(void *a, int64_t b, int64_t c) { return -1; }
     static int sampler_make_timer(int64_t a, int b, long c, void *d, int e, void **f) { return -1; }
     static void sampler_delete_timer(void *a) {}
@@ -433,6 +441,7 @@ cdef extern from *:
     int64_t sampler_cpu_time() nogil
     int64_t sampler_wall_time() nogil
     int64_t sampler_clock_of(long thread) nogil
+    int64_t sampler_sleeps() nogil
     int sampler_arm(void *timer, int64_t first, int64_t period) nogil
     int sampler_make_timer(int64_t clock, int number, long thread, void *slot, int wall, void **timer) nogil
     void sampler_delete_timer(void *timer) nogil

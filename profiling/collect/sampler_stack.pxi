@@ -35,6 +35,8 @@ cdef struct Slot:
     bint used
     # Written by the handler alone.
     int64_t sampled
+    int64_t sleeps
+    uint64_t random
     int64_t written
     int64_t lost
     int64_t known_period
@@ -187,25 +189,43 @@ cdef bint capture(Slot *slot, void *state, uint64_t address, int64_t nanoseconds
     return True
 
 
+cdef int64_t next_delay(Slot *slot) noexcept nogil:
+    """Return an interval, a quarter more or less by chance.
+
+    Equal intervals fall into step with a loop of the program, and meet one line of it too often for a while.
+    """
+    # Marsaglia's xorshift64; the thread's number makes it differ from the start.
+    slot.random ^= slot.random << 13
+    slot.random ^= slot.random >> 7
+    slot.random ^= slot.random << 17
+    return 3 * interval_nanoseconds // 4 + <int64_t>(slot.random % <uint64_t>(interval_nanoseconds // 2))
+
+
 cdef void take(void *opaque, int wall, uint64_t address) noexcept nogil:
     """Take a sample of the running thread.
 
     One of two timers asks for the next sample. The one on the thread's processor time never wakes a
     waiting thread, but the kernel looks at it at its own ticks only (often 4 ms apart). So each sample
-    arms the other, on wall-clock time, for one interval; if the thread has waited in the meantime, the
-    first one takes over, and the thread is not disturbed again before it runs.
+    arms the other, on wall-clock time, for about one interval; if the thread has slept in the meantime, the
+    first one takes over, and the thread is not disturbed again before it runs. A thread that others kept from
+    running has not slept.
     A sample weighs the processor time since the one before, so the sum is right whatever the timers do.
     """
     cdef Slot *slot = <Slot *>opaque
     cdef int64_t now = sampler_cpu_time()
     cdef int64_t elapsed = now - slot.sampled
+    cdef int64_t sleeps = sampler_sleeps()
     if 2 * elapsed < interval_nanoseconds:
-        if sampler_active:
+        if sampler_active and sleeps != slot.sleeps:
             sampler_arm(slot.cpu_timer, max(interval_nanoseconds, TICK_NANOSECONDS), 0)
+        elif sampler_active:
+            sampler_arm(slot.wall_timer, next_delay(slot), 0)
+        slot.sleeps = sleeps
         return
+    slot.sleeps = sleeps
     if capture(slot, PyGILState_GetThisThreadState(), address, elapsed):
         slot.sampled = now
     else:
         slot.lost += 1
     if sampler_active:
-        sampler_arm(slot.wall_timer, interval_nanoseconds, 0)
+        sampler_arm(slot.wall_timer, next_delay(slot), 0)
