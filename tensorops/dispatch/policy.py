@@ -43,6 +43,10 @@ THIN_SHIPPED = ("numpy", "blocked/packed", "blocked/small")
 SMALL_SHIPPED = ("blocked/small", "blocked/packed", "blocked", "numpy")
 LARGE_SHIPPED = ("blocked/packed", "blocked/small", "blocked", "numpy")
 
+# FLOPs below which the library's own kernels compute on one thread whatever they are offered. Above, a
+# measurement on fewer threads than a call may use says nothing of which path takes them best.
+THREADS_FLOPS = 1 << 20
+
 # Taken without a measurement only where nothing else can compute the call.
 LAST_RESORT = ("naive", "python")
 
@@ -171,6 +175,8 @@ def choose(
     models = None if profile is None or call.op not in OPERATIONS else models_of(profile)
     distances = None if models is None else models.distances(call)
     near = None if models is None or distances is None else _nearest(models, distances, usable, order[0])
+    if near is not None and _lacks_threads(call, near[0]):
+        near = None
     expected: dict[str, tuple[Prediction, int]] = {}
     entry = None
     if models is None or distances is None or near is None:
@@ -180,7 +186,7 @@ def choose(
     else:
         entry, away = near
         expected = _expectations(call, models, distances, entry, usable)
-        path = _preferred(_contenders(entry, expected), expected)
+        path = _preferred(_contenders(entry, expected), expected, order)
         threads = expected[path][1]
         reason = _measured_reason(away, expected, path)
     candidates = [_candidate(name, expected.get(name)) for name in order]
@@ -242,6 +248,13 @@ def _nearest(
     if best is None or best[1] > (MAX_DISTANCE if samples < MODEL_SAMPLES else MODEL_DISTANCE):
         return None
     return best
+
+
+def _lacks_threads(call: Call, entry: Entry) -> bool:
+    """Return whether the nearest measured call had too few threads to speak for `call`."""
+    if entry.threads >= call.threads:
+        return False
+    return OPERATIONS[call.op].flops(call.shapes, dict(call.params)) >= THREADS_FLOPS
 
 
 # The models of the profile that was asked about last: fitting them takes longer than a choice.
@@ -307,11 +320,23 @@ def _contenders(entry: Entry, expected: Mapping[str, tuple[Prediction, int]]) ->
     return [path for path in there if path not in LAST_RESORT or there[path].overlaps(fastest)]
 
 
-def _preferred(paths: Sequence[str], expected: Mapping[str, tuple[Prediction, int]]) -> str:
-    """Return the path expected to be fastest, or within the samples' noise the one that allocates least."""
+def _preferred(
+    paths: Sequence[str], expected: Mapping[str, tuple[Prediction, int]], order: Sequence[str]
+) -> str:
+    """Return the path expected to be fastest, or within the samples' noise the one that allocates least.
+
+    Equal variants of one backend are told apart by the shipped order, which also holds farther away.
+    """
     fastest = min((expected[path][0] for path in paths), key=lambda item: item.seconds)
     close = [path for path in paths if _within_noise(expected[path][0], fastest)]
-    return min(close, key=lambda path: (expected[path][0].nearest.bytes, expected[path][0].seconds, path))
+    least = min(close, key=lambda path: (expected[path][0].nearest.bytes, expected[path][0].seconds, path))
+    variants = [
+        path
+        for path in close
+        if path.partition("/")[0] == least.partition("/")[0]
+        and expected[path][0].nearest.bytes == expected[least][0].nearest.bytes
+    ]
+    return min(variants, key=order.index)
 
 
 def _within_noise(one: Prediction, other: Prediction) -> bool:

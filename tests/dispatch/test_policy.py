@@ -307,6 +307,8 @@ def test_another_backend_takes_all_threads() -> None:
 
 def test_threads_that_were_not_measured_are_taken_as_asked_for() -> None:
     known = profile(entry(40, 40, 40, BLOCKED_WINS))
+    near = choose(call(40, 40, 40, threads=4), known, PATHS)
+    assert (near.threads, near.entry) == (4, known.entries[0])
     assert choose(call(40, 40, 40, threads=8), known, PATHS).threads == 8
     assert choose(call(40, 40, 40, threads=8), None, PATHS).threads == 8
 
@@ -316,3 +318,16 @@ def test_many_samples_carry_further_than_few() -> None:
     far = call(2048, 64, 64)
     assert choose(far, profile(*many), PATHS).path == "numpy"
     assert choose(far, profile(*many[:4]), PATHS).path == "blocked/packed"
+
+
+def test_a_measurement_on_fewer_threads_does_not_speak_for_large_calls() -> None:
+    alone = {"blocked/small": around(1e-3), "blocked/packed": around(2e-3), "numpy": around(3e-3)}
+    known = profile(entry(512, 512, 512, alone))
+    assert choose(call(512, 512, 512), known, PATHS).path == "blocked/small"
+    more = choose(call(512, 512, 512, threads=2), known, PATHS)
+    assert (more.path, more.threads, more.entry) == ("blocked/packed", 2, None)
+
+
+def test_equal_variants_are_told_apart_by_the_shipped_order() -> None:
+    equal = {"blocked/small": around(1.00e-3), "blocked/packed": around(1.01e-3), "numpy": around(3e-3)}
+    assert choose(call(512, 512, 512), profile(entry(512, 512, 512, equal)), PATHS).path == "blocked/packed"
