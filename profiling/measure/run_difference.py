@@ -18,8 +18,8 @@ from .difference import UNKNOWN, UNSHARED, Change, Drift, judge
 
 FEWEST_RUNS = 4
 """Runs in each file from which their spread says something."""
-FEWEST_SAMPLES_PER_RUN = 3
-"""A line with fewer in both files is not judged: its runs are mostly zero or one."""
+FEWEST_SAMPLES_PER_RUN = 8
+"""A line with fewer in both files is not judged: its fastest runs are those that the sampler missed."""
 QUIET_SHARE = 0.5
 """Of the runs, the fastest, that are compared."""
 SERIES_SHARE = 0.5
@@ -66,7 +66,7 @@ class Series:
         spread = float(np.var(_quiet(runs[drawn], self.interval)))
         # A bootstrap knows the spread of its runs, which is that of all runs but for this factor.
         spread *= runs.size / (runs.size - 1)
-        return max(spread, 1 / (self.samples * runs.size + 1))
+        return max(spread, 1 / (QUIET_SHARE * self.samples * runs.size + 1))
 
     @property
     def spread(self) -> float:

@@ -26,11 +26,14 @@ from . import streams
 from .geometry import CacheLevel
 
 MEMORY = "memory"
-SAMPLES = 32
-LEAST_SAMPLES = 12
-"""Where a sample takes long, as of the memory: three blocks of four."""
+LEAST_SAMPLES = 16
+FASTEST = 3
+"""Samples that should agree before no more are taken."""
+AGREEMENT = 1.03
+"""The slowest of them over the fastest."""
 SAMPLE_SECONDS = 1e-3
-BUDGET_SECONDS = 0.1
+LEAST_SECONDS = 0.1
+BUDGET_SECONDS = 1.0
 """Of one kernel on one level; beyond it no samples are taken but the least."""
 PEAK_SECONDS = 0.05
 LARGEST_FOOTPRINT = 256 << 20
@@ -297,9 +300,15 @@ def _passes(kernel: str, isa: str, memory: NDArray[np.uint8], size: int) -> int:
 
 def _samples(run: Callable[[], float]) -> list[float]:
     samples: list[float] = []
-    while len(samples) < SAMPLES and (len(samples) < LEAST_SAMPLES or sum(samples) < BUDGET_SECONDS):
+    while len(samples) < LEAST_SAMPLES or sum(samples) < LEAST_SECONDS or _is_disturbed(samples):
         samples += [run() for _ in range(4)]
     return samples
+
+
+def _is_disturbed(samples: Sequence[float]) -> bool:
+    """Tell whether more samples may be faster, and there is time for them."""
+    fastest = sorted(samples)[:FASTEST]
+    return fastest[-1] > AGREEMENT * fastest[0] and sum(samples) < BUDGET_SECONDS
 
 
 def measure_peak(dtype: str, threads: int, seconds: float = PEAK_SECONDS) -> float:
