@@ -55,7 +55,9 @@ def geometry_section(levels: Sequence[CacheLevel]) -> Section:
     return Section("Caches", (*caches_section(levels).blocks, text))
 
 
-def summary_section(found: Sequence[KernelMisses], levels: Sequence[CacheLevel], case: Case) -> Section:
+def summary_section(
+    found: Sequence[KernelMisses], levels: Sequence[CacheLevel], case: Case, warnings: Sequence[str] = ()
+) -> Section:
     """Return all kernels side by side, and a sentence on each.
 
     Parameters
@@ -66,6 +68,8 @@ def summary_section(found: Sequence[KernelMisses], levels: Sequence[CacheLevel],
         The caches.
     case : Case
         What was computed.
+    warnings : sequence of str
+        What the counts do not hold.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def summary_section(found: Sequence[KernelMisses], levels: Sequence[CacheLevel],
         f"{accesses / seconds / 1e6:.0f} million a second.",
     )
     sentences = tuple(explain(entry, levels, itemsize, -(-least // line)) for entry in found)
-    blocks: list[Block] = [Table(columns, rows), *sentences, *notes, misses_figure(found, levels)]
+    blocks: list[Block] = [Table(columns, rows), *sentences, *warnings, *notes, misses_figure(found, levels)]
     return Section("Misses by kernel", tuple(blocks))
 
 

@@ -14,6 +14,7 @@ from ..measure import machine
 from ..measure.contenders import get_library
 from ..model import cachegrind, counters
 from ..model.accesses import LoopNestError
+from ..model.brim import brim_sentence
 from ..model.cache import KernelMisses, TooManyAccessesError, kernel_program, ladder_kernels, simulate
 from ..model.cachegrind import PACKED
 from ..model.cachegrind_file import CachegrindError
@@ -100,6 +101,7 @@ class CacheCommand(Command):
         counted: Counted | None = None
         with progress_bar("cache", len(plain) + 2) as advance:
             found = [_simulated(kernel, case, levels, numbers, advance) for kernel in plain]
+            brims = [brim_sentence(entry, case, levels, numbers) for entry in found]
             if reason is None:
                 expected = cachegrind.expected_seconds(flops(case), kernels)
                 advance(f"cachegrind, about {expected:.0f} s on a quiet machine")
@@ -114,7 +116,11 @@ class CacheCommand(Command):
         parts = [
             Section("Machine", (machine.one_line(described),)),
             sections.geometry_section(levels),
-            *([sections.summary_section(found, levels, case)] if found else []),
+            *(
+                [sections.summary_section(found, levels, case, [text for text in brims if text])]
+                if found
+                else []
+            ),
             *(
                 sections.listing_section(entry, levels, counted.lines[entry.kernel] if counted else None)
                 for entry in found

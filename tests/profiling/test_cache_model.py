@@ -4,6 +4,7 @@ import pytest
 
 from profiling.cases import square_case
 from profiling.model import cache, cachegrind
+from profiling.model.brim import brim_sentence
 from profiling.model.cache import TooManyAccessesError, explain, heat, simulate
 from profiling.model.cachegrind import PACKED
 from profiling.model.cachegrind_file import CachegrindError, LineCounts, lines_of, parse
@@ -62,6 +63,18 @@ def test_a_smaller_block_keeps_b_in_l1():
 def test_the_sentence_fits_the_kernel(kernel, size, words):
     found = simulate(kernel, square_case(size, "float32"), LEVELS)
     assert words in explain(found, LEVELS, 4, least_lines=3 * size * size // 16)
+
+
+def test_a_kernel_that_fills_l1_is_told_from_one_that_leaves_room():
+    case = square_case(128, "float32")
+    levels = (CacheLevel("L1", 32768, 8, 64), *LEVELS[1:])
+    own, half = ({}, {"block": 32})
+    assert "blocked fills L1 to the brim" in brim_sentence(
+        simulate("blocked", case, levels), case, levels, own
+    )
+    assert brim_sentence(simulate("blocked", case, levels, half), case, levels, half) is None
+    direct = (CacheLevel("L1", 32768, 1, 64),)
+    assert brim_sentence(simulate("blocked", case, direct), case, direct) is None
 
 
 def test_too_long_simulations_and_unequal_lines_are_refused(monkeypatch):
