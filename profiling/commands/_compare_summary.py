@@ -13,7 +13,7 @@ from ._compare_rows import Comparison
 
 LONGEST_LIST = 12
 ADVISED_RUNS = 10
-"""Runs with which 20 % more time in a line was always found, see docs/measuring."""
+"""Runs with which 20 % more time in a heavy line was mostly found on a busy machine, see docs/measuring."""
 SOFTWARE = ("python", "numpy", "tensorops", "isa", "blas", "forced", "own", "versions")
 """What of a machine's description may differ between two files of the same machine, and should be told."""
 

@@ -22,6 +22,8 @@ FEWEST_SAMPLES_PER_RUN = 8
 """A line with fewer in both files is not judged: its fastest runs are those that the sampler missed."""
 QUIET_SHARE = 0.5
 """Of the runs, the fastest, that are compared."""
+QUIET_VARIANCE = 1.35
+"""Variance of the mean of the lower half of some normal errors over that of the mean of all."""
 SERIES_SHARE = 0.5
 """Error of a whole series, as a share of the spread of the program's time from run to run."""
 SERIES_SD = 0.01
@@ -66,7 +68,7 @@ class Series:
         spread = float(np.var(_quiet(runs[drawn], self.interval)))
         # A bootstrap knows the spread of its runs, which is that of all runs but for this factor.
         spread *= runs.size / (runs.size - 1)
-        return max(spread, 1 / (QUIET_SHARE * self.samples * runs.size + 1))
+        return max(spread, QUIET_VARIANCE / (self.samples * runs.size + 1))
 
     @property
     def spread(self) -> float:
