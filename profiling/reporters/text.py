@@ -149,4 +149,5 @@ def _heat_style(heat: float | None) -> str:
 def _paragraph(text: str, width: int) -> list[str]:
     # A path is never broken: it is there to be copied.
     text = " ".join(printable(part) for part in text.split())
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    # A long path stays whole, to be copied; what holds escapes is none.
+    return textwrap.wrap(text, width, break_long_words="\\" in text, break_on_hyphens=False)

@@ -100,7 +100,8 @@ def test_a_deep_stack_is_cut_off_at_its_outer_end():
 
     with Sampler() as sampler:
         deep(200)
-    longest = max(sampler.samples(), key=lambda sample: sample.seconds)
+    # Idle threads of other libraries are sampled too.
+    longest = max(sampler.samples(), key=lambda sample: sample.seconds * sample.running)
     assert len(longest.frames) == 24
     assert longest.frames[0].function == "spin"
 
