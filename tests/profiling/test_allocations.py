@@ -459,16 +459,19 @@ def test_work_memory_of_kernels(cache_dir):
     import tensorops
 
     a = np.ones((300, 300), np.float32)
-    counted = {}
+    done, counted_all = threading.Event(), threading.Event()
 
     def work():
         tensorops.matmul(a, a)
+        done.set()
+        # The buffer goes with the thread, at a moment after `join` that nobody can wait for.
+        counted_all.wait(60)
 
     with count_allocations() as counter:
         # A new thread has no buffer yet.
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join()
+        done.wait()
         counted = counter.work_memory
     assert counted.count >= 1
     assert counted.bytes > 0
@@ -478,6 +481,8 @@ def test_work_memory_of_kernels(cache_dir):
     with count_allocations() as counter:
         pass
     assert (counter.work_memory.count, counter.work_memory.held_before) == (0, held)
+    counted_all.set()
+    thread.join()
 
 
 def test_a_product_with_out_allocates_nothing(cache_dir):
