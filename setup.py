@@ -163,7 +163,7 @@ def extensions() -> list[Extension]:
     plain, traced, built = [], [], []
     for path in sorted(path for package in PACKAGES for path in Path(package).rglob("*.pyx")):
         source = path.as_posix()
-        if source in table.SOURCES:
+        if source in table.FAMILIES.values():
             continue
         name = source.removesuffix(".pyx").replace("/", ".")
         plain.append(
@@ -183,7 +183,7 @@ def extensions() -> list[Extension]:
         (translated,) = translate([Extension(name, [source])], build / "traced", linetrace=True)
         macros = [("CYTHON_TRACE_NOGIL", "1")]
         built.append(extension(name, translated.sources[0], optimise="-O1", macros=macros))
-    rows = [*table.buildable_rows(), *table.elementwise_rows()]
+    rows = table.all_rows()
     c_files = translate_rows(rows, build)
     for row, c_file in zip(rows, c_files, strict=True):
         macros = [

@@ -228,7 +228,8 @@ def result_shape(case: Case) -> Shape:
     >>> result_shape(product_case(2, 3, 4, "float32", batch=(5,)))
     (5, 2, 4)
     """
-    return OPERATIONS[case.op].out_shape(case.shapes, dict(case.params))
+    shape: tuple[int, ...] = OPERATIONS[case.op].out_shape(case.shapes, dict(case.params))
+    return shape
 
 
 def flops(case: Case) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorops import elementwise_reference as ref
+from tensorops.reference import elementwise as ref
 
 Reference = Callable[..., NDArray[np.float64]]
 Bound = Callable[..., NDArray[np.float64]]

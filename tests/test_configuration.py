@@ -46,7 +46,7 @@ def test_the_dictionary_says_what_is_in_use() -> None:
 def test_the_kernel_is_the_selected_row_s(dtype: str) -> None:
     kernel = show_config("dict")["kernels"][dtype]
     assert kernel["name"].endswith(f"_{cpu.selected_isa()}_{dtype}")
-    assert kernel["name"] in {row.name for row in table.buildable_rows()}
+    assert kernel["name"] in {row.name for row in table.family_rows("products")}
     assert kernel["mc"] % kernel["mr"] == 0
     assert kernel["nc"] % kernel["nr"] == 0
 

@@ -96,7 +96,7 @@ def test_every_operation_is_filed_under_its_name(spec: OpSpec) -> None:
     assert spec.signature.startswith("(")
     twin = spec.numpy_function()
     assert (twin is None) is (spec.numpy_twin is None)
-    assert twin is None or twin.__name__ == spec.numpy_twin
+    assert twin is None or twin in (spec.numpy_twin, getattr(np, str(spec.numpy_twin), None))
 
 
 @given(st.tuples(*[st.integers(0, 50)] * 4))

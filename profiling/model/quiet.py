@@ -252,7 +252,7 @@ def hidden_features() -> tuple[str, ...]:
     """
     from tensorops.kernels import table
 
-    built = {row.isa for row in table.buildable_rows()}
+    built = {row.isa for row in table.family_rows("products")}
     return tuple(name for name in table.ISA_NAMES if name in built and name not in cpu.supported_isas())
 
 

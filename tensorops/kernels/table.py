@@ -93,49 +93,57 @@ KERNELS: tuple[KernelRow, ...] = (
 ISA_NAMES: tuple[str, ...] = tuple(dict.fromkeys(row.isa for row in KERNELS))
 
 
-def buildable_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
-    """Return the rows that can be compiled on `machine`.
+FAMILIES: dict[str, str] = {
+    "products": "tensorops/kernels/gemm/ukr.pyx",
+    "elementwise": "tensorops/kernels/elementwise/formulas.pyx",
+}
+"""Sources that are built once per row, by what they compute."""
+
+
+def family_rows(family: str, machine: str | None = None) -> tuple[KernelRow, ...]:
+    """Return the rows of one family's modules that can be compiled on `machine`.
 
     Parameters
     ----------
+    family : str
+        One of `FAMILIES`.
     machine : str, optional
         A ``platform.machine()`` value; this computer's by default.
 
     Returns
     -------
     tuple of KernelRow
-        In the order of the table, weakest instruction set first.
+        In the order of the table, weakest instruction set first. Only products read the tile.
 
     Examples
     --------
-    >>> [row.isa for row in buildable_rows("riscv64")]
-    ['portable', 'portable']
-    """
-    machine = platform.machine() if machine is None else machine
-    return tuple(row for row in KERNELS if not row.machines or machine in row.machines)
-
-
-ELEMENTWISE_SOURCE = "tensorops/kernels/elementwise/formulas.pyx"
-SOURCES = tuple(dict.fromkeys([*(row.source for row in KERNELS), ELEMENTWISE_SOURCE]))
-"""Sources that are built once per row."""
-
-
-def elementwise_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
-    """Return the rows of the elementwise modules that can be compiled on `machine`.
-
-    Parameters
-    ----------
-    machine : str, optional
-        A ``platform.machine()`` value; this computer's by default.
-
-    Returns
-    -------
-    tuple of KernelRow
-        The instruction sets, dtypes and flags of `buildable_rows`; the tile has no meaning.
-
-    Examples
-    --------
-    >>> [row.name for row in elementwise_rows("riscv64")]
+    >>> [row.name for row in family_rows("elementwise", "riscv64")]
     ['formulas_portable_float32', 'formulas_portable_float64']
     """
-    return tuple(replace(row, source=ELEMENTWISE_SOURCE) for row in buildable_rows(machine))
+    machine = platform.machine() if machine is None else machine
+    return tuple(
+        replace(row, source=FAMILIES[family])
+        for row in KERNELS
+        if not row.machines or machine in row.machines
+    )
+
+
+def all_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
+    """Return the rows of every family that can be compiled on `machine`.
+
+    Parameters
+    ----------
+    machine : str, optional
+        A ``platform.machine()`` value; this computer's by default.
+
+    Returns
+    -------
+    tuple of KernelRow
+        One row for each module.
+
+    Examples
+    --------
+    >>> len(all_rows()) == sum(len(family_rows(family)) for family in FAMILIES)
+    True
+    """
+    return tuple(row for family in FAMILIES for row in family_rows(family, machine))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tensorops.kernels.gemm import family
-from tensorops.kernels.table import KernelRow, buildable_rows
+from tensorops.kernels.table import KernelRow, family_rows
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -123,7 +123,7 @@ def whole_numbers(rng: np.random.Generator, shape: Sequence[int], dtype: str) ->
 
 def selected_row(dtype: str) -> KernelRow:
     """Return the row of the build table whose kernel computes a dtype now."""
-    (row,) = (row for row in buildable_rows() if row.name == family.kernel_name(dtype))
+    (row,) = (row for row in family_rows("products") if row.name == family.kernel_name(dtype))
     return row
 
 

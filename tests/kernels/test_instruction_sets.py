@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tensorops.kernels.gemm import family
-from tensorops.kernels.table import ISA_NAMES, KERNELS, buildable_rows
+from tensorops.kernels.table import ISA_NAMES, KERNELS, family_rows
 from tensorops.runtime import cpu, openmp
 from tests.kernels.operands import DTYPES
 
@@ -110,4 +110,4 @@ def test_as_many_threads_compute_as_the_work_pays_for() -> None:
 def test_every_row_of_the_table_has_one_kernel_of_its_own() -> None:
     assert len({row.name for row in KERNELS}) == len(KERNELS)
     for isa in cpu.supported_isas():
-        assert {row.dtype for row in buildable_rows() if row.isa == isa} == set(DTYPES)
+        assert {row.dtype for row in family_rows("products") if row.isa == isa} == set(DTYPES)

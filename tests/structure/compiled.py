@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tensorops.kernels.table import SOURCES, buildable_rows, elementwise_rows
+from tensorops.kernels.table import FAMILIES, all_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("tensorops", "profiling")
 # Sources of the modules that are built once per row, with the row's instructions: importing one that
 # this processor cannot run would end the process, so only the loader imports them.
-ROW_SOURCES = frozenset(ROOT / source for source in SOURCES)
+ROW_SOURCES = frozenset(ROOT / source for source in FAMILIES.values())
 
 
 def cython_files() -> list[Path]:
@@ -39,7 +39,7 @@ def baseline_modules() -> list[str]:
 
 def row_modules() -> list[str]:
     """Return the names of the micro-kernel modules that are built on this machine."""
-    return [row.module for row in (*buildable_rows(), *elementwise_rows())]
+    return [row.module for row in all_rows()]
 
 
 if __name__ == "__main__":

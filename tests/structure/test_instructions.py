@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tensorops.kernels.table import X86_64, KernelRow, buildable_rows, elementwise_rows
+from tensorops.kernels.table import X86_64, KernelRow, all_rows
 from tests.structure.compiled import baseline_modules
 
 # Modules that hold copies of a loop for several instruction sets and choose among them at run time: such
@@ -58,6 +58,6 @@ def test_baseline_module_runs_on_every_processor(module: str) -> None:
     assert offending_lines(module) == []
 
 
-@pytest.mark.parametrize("row", [*buildable_rows(), *elementwise_rows()], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", all_rows(), ids=lambda row: row.name)
 def test_kernel_module_uses_its_own_instructions(row: KernelRow) -> None:
     assert bool(offending_lines(row.module)) is (row.isa in {"v3", "v4"})

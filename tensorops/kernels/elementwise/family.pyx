@@ -25,7 +25,7 @@ cdef enum:
 
 
 cdef const Formulas *load(str dtype) except NULL:
-    module = loader.import_kernels(table.elementwise_rows(), dtype)
+    module = loader.import_kernels(table.family_rows("elementwise"), dtype)
     formulas = <const Formulas *> PyCapsule_GetPointer(
         module.capsule, b"tensorops.kernels.elementwise.Formulas"
     )

@@ -34,7 +34,7 @@ cdef int prepare() except -1:
 
 
 cdef int prepare_family(Family *family, Family *narrow, str dtype) except -1:
-    rows = table.buildable_rows()
+    rows = table.family_rows("products")
     module = loader.import_kernels(rows, dtype)
     fill(family, module)
     (shorter,) = {row.narrow for row in rows if row.module == module.__name__}

@@ -1,8 +1,4 @@
-"""The operations as their definitions say, in float64: what every fast version is compared with.
-
-Slow and obvious on purpose. It shares no code with the kernels and calls no BLAS, and it is never
-used in place of a kernel that fails.
-"""
+"""Matrix products as sums of outer products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations as NumPy users write them: the rivals of the kernels, and what computes foreign dtypes.
+"""Elementwise operations as NumPy users write them.
 
 Each is ``f(*operands, out=None, **params)``, in as many NumPy calls and temporaries as a careful user
 needs, in the dtype of the operands. An operation that NumPy has by itself is not here.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorops.elementwise_reference import normal
+from tensorops.reference.elementwise import normal
 
 
 def relu(x: Any, out: Any = None) -> Any:

@@ -1,0 +1,1 @@
+"""The rows of the operation registry, a module for each class of operations."""
