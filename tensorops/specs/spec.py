@@ -64,6 +64,7 @@ class OpSpec:
 
     Examples
     --------
+    >>> from tensorops.operations import OPERATIONS
     >>> OPERATIONS["matmul"].flops([(64, 784), (784, 128)])
     12845056
     >>> OPERATIONS["matmul"].shapes_of(OPERATIONS["matmul"].sizes([(64, 784), (784, 128)]))
@@ -104,6 +105,7 @@ class OpSpec:
 
         Examples
         --------
+        >>> from tensorops.operations import OPERATIONS
         >>> OPERATIONS["matmul"].numpy_function() is np.matmul
         True
         """
