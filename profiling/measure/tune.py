@@ -243,7 +243,7 @@ def _usable(case: Case, threads: int) -> tuple[str, ...]:
 
 
 def _call(case: Case, threads: int) -> Call:
-    return Call(case.op, case.dtype, case.shapes, case.layout, case.params, threads=threads)
+    return Call.of(case.op, case.dtype, case.shapes, case.layout, dict(case.params), threads)
 
 
 def _next(group: _Group, threads: Sequence[int], groups: Sequence[_Group]) -> Case | None:

@@ -104,7 +104,7 @@ def choice_of(case: Case, threads: int, profile: Profile | None) -> tuple[str, i
     >>> choice_of(case_of("matmul", "float32", (8, 8, 8, 1)), 1, None)
     ('blocked/small', 1)
     """
-    call = Call(case.op, case.dtype, case.shapes, case.layout, case.params, threads=threads)
+    call = Call.of(case.op, case.dtype, case.shapes, case.layout, dict(case.params), threads)
     choice = policy.choose(call, profile, *usable_paths(call))
     return contender_key(choice.path, choice.threads, case)
 

@@ -129,7 +129,7 @@ def profile_paths(case: Case, threads: int) -> tuple[str, ...]:
     >>> "naive" in profile_paths(square_case(512, "float32"), 1)
     False
     """
-    call = Call(case.op, case.dtype, case.shapes, case.layout, threads=threads)
+    call = Call.of(case.op, case.dtype, case.shapes, case.layout, dict(case.params), threads)
     slow = {"python"} if flops(case) <= LOOPS_LARGEST_FLOPS else {"python", "naive"}
     return tuple(path for path in usable_paths(call)[0] if path not in slow)
 

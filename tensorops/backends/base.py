@@ -13,9 +13,14 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from tensorops.operations import NO_PARAMS, OPERATIONS
+
 Array = NDArray[Any]
 
 FLOAT_DTYPES = ("float32", "float64")
+
+# The cost class whose operations are told apart by the layouts of two matrices.
+PRODUCTS = "product"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,52 @@ class Call:
     params: tuple[tuple[str, object], ...] = ()
     in_place: bool = False
     threads: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        op: str,
+        dtype: str,
+        shapes: Sequence[tuple[int, ...]],
+        layout: str = "",
+        params: Mapping[str, object] = NO_PARAMS,
+        threads: int = 1,
+    ) -> Call:
+        """Return a call of a registered operation as the dispatcher compares it with others.
+
+        Parameters
+        ----------
+        op : str
+            Name in the operation registry.
+        dtype : str
+            The dtype that is computed in.
+        shapes : sequence of tuple of int
+            Shapes of the operands.
+        layout : str, optional
+            One letter for each operand; those left out are "C". Products are told apart by the letters of
+            their two matrices, other operations by the worst one of all.
+        params : mapping, optional
+            The call's parameters; the ones that decide nothing are left out.
+        threads : int, optional
+            Threads the kernels may use.
+
+        Returns
+        -------
+        Call
+            The call.
+
+        Examples
+        --------
+        >>> Call.of("axpy_", "float32", ((8, 4), (4,)), "FC", {"alpha": 2.0}).layout
+        'FF'
+        """
+        spec = OPERATIONS[op]
+        letters = layout.ljust(len(shapes), "C")
+        if spec.cost_class == PRODUCTS:
+            letters = letters[:2].ljust(len(shapes), "C")
+        else:
+            letters = max(letters, default="C") * len(shapes)
+        return cls(op, dtype, tuple(shapes), letters, spec.params_of_path(params), spec.in_place, threads)
 
 
 def layout_letter(array: Array) -> str:

@@ -1,8 +1,8 @@
-"""The kernels of this library: packed panels and a register-blocked micro-kernel."""
+"""The kernels of this library: packed panels and a register-blocked micro-kernel, and loops of one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,28 @@ from tensorops.kernels.gemm import batched
 # them: what is measured here must be what ``tensorops.matmul`` runs.
 _PLANS = {"small": ("never", 1), "packed": ("auto", 0)}
 _ELEMENTWISE = {item.name + form: item for item in ELEMENTWISE for form in item.forms}
+
+Kernel = Callable[..., object]
+_provided: dict[str, Kernel] = {}
+
+
+def provide(op: str, kernel: Kernel) -> None:
+    """Give this backend the kernel of an operation: a boundary does so for each of its own.
+
+    Parameters
+    ----------
+    op : str
+        Name in the operation registry.
+    kernel : callable
+        ``kernel(arrays, out, threads=0, **params)``: computes into `out`, a tuple of arrays where the
+        operation has several results, on at most so many threads (0: as many as the library may use).
+
+    Examples
+    --------
+    >>> provide("nothing", lambda arrays, out, threads=0: None)
+    >>> _ = _provided.pop("nothing")
+    """
+    _provided[op] = kernel
 
 
 class BlockedBackend(ComputeBackend):
@@ -35,32 +57,32 @@ class BlockedBackend(ComputeBackend):
 
     def supports(self, call: Call) -> str | None:
         """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
-        if call.op not in _ELEMENTWISE:
+        if call.op not in _ELEMENTWISE and call.op not in _provided:
             return only_float_matmul(call)
         if call.dtype not in FLOAT_DTYPES:
             return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
         return None
 
     def paths_of(self, op: str) -> tuple[str, ...]:
-        """Return the paths for one operation: products alone have variants. See `ComputeBackend`."""
-        return (self.name,) if op in _ELEMENTWISE else self.paths()
+        """Return the paths for one operation: matrix products alone have variants. See `ComputeBackend`."""
+        return (self.name,) if op in _ELEMENTWISE or op in _provided else self.paths()
 
     def run(
         self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
     ) -> Array:
-        """Compute a product or an elementwise operation into `out`.
+        """Compute an operation into `out`.
 
         Parameters
         ----------
         op : str
-            ``"matmul"`` or an elementwise operation.
+            One that the library has kernels for.
         arrays : sequence of ndarray
-            The two operands, of shapes (..., M, K) and (..., K, N), float32 or float64; elementwise
-            ones broadcast.
-        out : ndarray of shape (..., M, N)
-            The result.
+            The operands, float32 or float64; of a product of shapes (..., M, K) and (..., K, N), those of
+            elementwise operations broadcast.
+        out : ndarray
+            The result; a tuple where there are several.
         variant : {"small", "packed"}
-            In place on one thread, or packed panels and threads; None for elementwise operations.
+            Of a product: in place on one thread, or packed panels and threads; else None.
         **params : object
             The operation's parameters, and ``threads``: int, 0 for as many as the library may use.
 
@@ -89,6 +111,9 @@ class BlockedBackend(ComputeBackend):
             formula = FORMULAS.index(item.formula(params.get("approximate", "none")))
             operands = [np.broadcast_to(array, out.shape) for array in arrays]
             family.compute(formula, operands, out, numbers[0], numbers[1], params.get("threads", 0))
+            return out
+        if op in _provided:
+            _provided[op](arrays, out, **params)
             return out
         if variant not in _PLANS:
             raise ValueError(

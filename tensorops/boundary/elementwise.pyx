@@ -6,13 +6,16 @@ import numpy
 
 from tensorops.backends.owners import apply_by_owner
 from tensorops.dispatch.selection import active_backend
+from tensorops.operations import OPERATIONS as _OPERATIONS
 
+from tensorops.boundary.paths cimport LAYOUT_C, choose, compute_by, layout_of
+from tensorops.dispatch cimport table
+from tensorops.dispatch.table cimport PATH_BLOCKED, PATH_NUMPY, Decision
 from tensorops.kernels.elementwise cimport family
 from tensorops.kernels.elementwise.family cimport (
     OPERANDS, Sweep, prepare, run_flat, run_sweep, threads_for,
 )
 from tensorops.runtime cimport calls
-from tensorops.runtime.openmp cimport thread_limit
 
 np.import_array()
 
@@ -25,6 +28,7 @@ cdef class Operation:
     """What the boundary needs to know of one operation: its formula and the rules for its operands."""
 
     cdef str name
+    cdef int number           # in the dispatcher's table
     cdef int formula
     cdef int count            # operands
     cdef bint in_place
@@ -40,6 +44,9 @@ cdef class Operation:
         self.numpy_semantics = numpy_semantics
         self.parameters = parameters
         self.approximate = approximate
+        self.number = table.operation_number(
+            name, _OPERATIONS[name].params_of_path({"approximate": approximate}),
+        )
 
     cdef dict options(self, double p0, double p1):
         """Return the parameters by name."""
@@ -88,10 +95,13 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
     cdef int dtype, threads
     cdef Py_ssize_t n
     cdef double parameters[2]
+    cdef Decision decision
     cdef np.ndarray first, result
     cdef void *second
     cdef void *third
-    if calls.detours or not np.PyArray_CheckExact(x):
+    if calls.detours and calls.to_be_told():
+        return general(operation, x, y, z, out, p0, p1)
+    if not np.PyArray_CheckExact(x):
         return general(operation, x, y, z, out, p0, p1)
     first = <np.ndarray> x
     dtype = np.PyArray_TYPE(first)
@@ -118,23 +128,27 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
         if out is not None and not apart(<np.ndarray> z, result):
             return general(operation, x, y, z, out, p0, p1)
         third = np.PyArray_DATA(<np.ndarray> z)
+    n = np.PyArray_SIZE(first)
+    choose(operation.number, np.PyArray_ITEMSIZE(first), n, 1, 1, 1, LAYOUT_C, &decision)
+    if decision.path == PATH_NUMPY:
+        # As quiet as the kernels.
+        with numpy.errstate(all="ignore"):
+            return by_numpy(operation, (x, y, z)[:operation.count], out, p0, p1)
+    if decision.path != PATH_BLOCKED:
+        return general(operation, x, y, z, out, p0, p1)
     if not family.ready:
         prepare()
-        # The first question reads TENSOROPS_BACKEND, which may set the detour.
-        if active_backend() is not None:
-            return general(operation, x, y, z, out, p0, p1)
     if out is None:
         result = np.PyArray_EMPTY(np.PyArray_NDIM(first), np.PyArray_DIMS(first), dtype, 0)
     parameters[0] = p0
     parameters[1] = p1
-    n = np.PyArray_SIZE(first)
     if n < RELEASE_ELEMENTS:
         run_flat(
             operation.formula, np.PyArray_ITEMSIZE(first), n, np.PyArray_DATA(first), second, third,
             np.PyArray_DATA(result), parameters, 1,
         )
         return result
-    threads = threads_for(n, thread_limit())
+    threads = threads_for(n, decision.threads)
     with nogil:
         run_flat(
             operation.formula, np.PyArray_ITEMSIZE(first), n, np.PyArray_DATA(first), second, third,
@@ -145,9 +159,7 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
 
 cdef object by_numpy(Operation operation, tuple operands, object out, double p0, double p1):
     """Have NumPy compute what the kernels do not: other dtypes, subclasses, and conversions into `out`."""
-    from tensorops.operations import OPERATIONS
-
-    function = OPERATIONS[operation.name].numpy_function()
+    function = _OPERATIONS[operation.name].numpy_function()
     return function(*operands, out=out, **operation.options(p0, p1))
 
 
@@ -162,6 +174,7 @@ cdef object general(Operation operation, object x, object y, object z, object ou
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef tuple operands = (x, y, z)[:operation.count]
     cdef np.ndarray result
+    cdef Decision decision
     if calls.to_be_told():
         # The numbers of some operations stand behind the operands, those with a default have names.
         options = operation.options(p0, p1)
@@ -227,12 +240,20 @@ cdef object general(Operation operation, object x, object y, object z, object ou
             arrays[number] = array.copy()
         if not np.PyArray_ISBEHAVED(out):
             result = numpy.empty(shape, common)
+    # How many elements a broadcast operand has, as the registry counts it.
+    run = max([1] + [array.size for array in arrays if array.shape != shape])
+    layout = layout_of(arrays)
     arrays = [numpy.broadcast_to(array, shape) for array in arrays]
-    backend = active_backend()
-    if backend is not None:
-        by_backend(operation, arrays, result, backend, operation.options(p0, p1))
+    choose(
+        operation.number, np.PyArray_ITEMSIZE(result), np.PyArray_SIZE(result), run, 1, 1,
+        layout, &decision,
+    )
+    if decision.path == PATH_BLOCKED:
+        run_arrays(operation, arrays, result, p0, p1, decision.threads)
     else:
-        run_arrays(operation, arrays, result, p0, p1)
+        compute_by(
+            &decision, operation.name, arrays, result, operation.options(p0, p1), result is not out,
+        )
     if out is None:
         return result[()] if result.ndim == 0 else result
     if result is not out:
@@ -240,10 +261,12 @@ cdef object general(Operation operation, object x, object y, object z, object ou
     return out
 
 
-cdef int run_arrays(Operation operation, list arrays, np.ndarray result, double p0, double p1) except -1:
+cdef int run_arrays(
+    Operation operation, list arrays, np.ndarray result, double p0, double p1, int threads,
+) except -1:
     cdef Sweep sweep
     cdef np.ndarray array
-    cdef int k, d, threads
+    cdef int k, d
     if np.PyArray_SIZE(result) == 0:
         return 0
     if not family.ready:
@@ -262,7 +285,7 @@ cdef int run_arrays(Operation operation, list arrays, np.ndarray result, double 
         for d in range(sweep.dims):
             sweep.shape[d] = np.PyArray_DIMS(array)[d]
             sweep.strides[k][d] = np.PyArray_STRIDES(array)[d]
-    threads = threads_for(np.PyArray_SIZE(result), thread_limit())
+    threads = threads_for(np.PyArray_SIZE(result), threads)
     with nogil:
         run_sweep(&sweep, threads)
     return 0
@@ -286,21 +309,6 @@ cdef bint folds_onto_itself(object x):
             return True
         covered += stride * (size - 1)
     return False
-
-
-cdef int by_backend(Operation operation, list arrays, object result, object backend, dict options) except -1:
-    """Let a backend's Python object compute into `result`."""
-    from tensorops.backends import run_path
-    from tensorops.backends.base import Call, layout_letter
-    from tensorops.dispatch import selection
-
-    call = Call(
-        operation.name, result.dtype.name, tuple([array.shape for array in arrays]),
-        "".join([layout_letter(array) for array in arrays]), tuple(sorted(options.items())),
-        operation.in_place, thread_limit(),
-    )
-    run_path(selection.choose_path(call, backend).path, operation.name, arrays, result, **options)
-    return 0
 
 
 include "elementwise_functions.pxi"

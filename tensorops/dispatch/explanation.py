@@ -158,13 +158,13 @@ def explain(
     shapes = tuple(shape for shape, _, _ in described)
     # Raises where the shapes do not fit the operation.
     OPERATIONS[op].sizes(shapes, params)
-    call = Call(
-        op=op,
-        dtype=np.result_type(*(kind for _, kind, _ in described)).name,
-        shapes=shapes,
-        layout="".join(letter for _, _, letter in described),
-        params=tuple(sorted(params.items())),
-        threads=threads,
+    call = Call.of(
+        op,
+        np.result_type(*(kind for _, kind, _ in described)).name,
+        shapes,
+        "".join(letter for _, _, letter in described),
+        params,
+        threads,
     )
     in_use = selection.current_profile() is not None
     profile = str(schema.profile_path()) if in_use else None

@@ -78,13 +78,13 @@ def compute(
                 raise
             reason = f"it failed in this process: {type(error).__name__}: {error}"
             selection.exclude_path(path, reason)
-            call = Call(
+            call = Call.of(
                 op,
-                out.dtype.name,
-                tuple(x.shape for x in arrays),
+                arrays[0].dtype.name,
+                [x.shape for x in arrays],
                 "".join(map(layout_letter, arrays)),
-                tuple(sorted((name, value) for name, value in params.items() if name != "threads")),
-                threads=openmp.get_num_threads(),
+                params,
+                openmp.get_num_threads(),
             )
             try:
                 other = selection.choose_path(call).path

@@ -13,6 +13,9 @@ cdef struct Decision:
 # number for the key of its size classes.
 cdef int operation_number(str op, tuple params=*, str backend=*) except -1
 
+# The same operation computed by the backend that the user asked for, if there is one.
+cdef int asked_for(int operation) except -1
+
 cdef int look_up(
     int operation, int itemsize, Py_ssize_t s0, Py_ssize_t s1, Py_ssize_t s2, Py_ssize_t s3,
     int layout, int threads, Decision *decision,

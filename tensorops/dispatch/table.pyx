@@ -78,6 +78,17 @@ cdef int operation_number(str op, tuple params=(), str backend=None) except -1:
     return number
 
 
+cdef int asked_for(int operation) except -1:
+    """Return the number of an operation computed by the active backend; its own where there is none."""
+    from tensorops.dispatch.selection import active_backend
+
+    backend = active_backend()
+    if backend is None:
+        return operation
+    op, params, _ = _operations[operation]
+    return operation_number(op, params, backend)
+
+
 cdef int look_up(
     int operation, int itemsize, Py_ssize_t s0, Py_ssize_t s1, Py_ssize_t s2, Py_ssize_t s3,
     int layout, int threads, Decision *decision,
@@ -105,13 +116,15 @@ cdef int decide(
         listening = True
     op, params, backend = _operations[operation]
     shapes = class_shapes(op, sizes, params)
+    spec = _OPERATIONS[op]
     call = Call(
         op,
         "float64" if itemsize == 8 else "float32",
         shapes,
-        layout_text(layout, len(shapes), _OPERATIONS[op].cost_class == "product"),
+        layout_text(layout, len(shapes), spec.cost_class == "product"),
         params,
-        threads=threads,
+        spec.in_place,
+        threads,
     )
     choice = selection.choose_path(call, backend)
     decision.path = path_code(choice.path)

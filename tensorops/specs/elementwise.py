@@ -85,6 +85,7 @@ def _elementwise_spec(item: Elementwise, form: str) -> OpSpec:
         changed=(0,) if form == "_" else (),
         example_shapes=tuple(shapes_of((elements, run, 1, 1)) for elements in _ELEMENTS),
         example_params=tuple({**given, **kind} for kind in kinds),
+        path_params={"approximate": "none"} if item.approximate else NO_PARAMS,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -61,6 +61,9 @@ class OpSpec:
         Typical shapes of the operands, from small to large, for reports, tests and tuning.
     example_params : tuple of mapping
         Parameters of the call that reports and tests go through; the first are the usual ones.
+    path_params : mapping
+        The parameters on which the choice of a path depends, with their defaults: those that change the
+        work, not mere numbers in it.
 
     Examples
     --------
@@ -88,11 +91,33 @@ class OpSpec:
     operands: Callable[..., tuple[NDArray[Any], ...]] | None = None
     example_shapes: tuple[tuple[tuple[int, ...], ...], ...] = ()
     example_params: tuple[Params, ...] = (NO_PARAMS,)
+    path_params: Params = field(default_factory=lambda: NO_PARAMS)
 
     @property
     def in_place(self) -> bool:
         """Whether the call changes an operand."""
         return bool(self.changed)
+
+    def params_of_path(self, params: Params = NO_PARAMS) -> tuple[tuple[str, Any], ...]:
+        """Return what a call's parameters say to the choice of its path.
+
+        Parameters
+        ----------
+        params : mapping
+            The call's parameters.
+
+        Returns
+        -------
+        tuple of (str, object)
+            Those of `path_params`, sorted by name; the default where one is not given.
+
+        Examples
+        --------
+        >>> from tensorops.operations import OPERATIONS
+        >>> OPERATIONS["gelu"].params_of_path({"approximate": "tanh"}), OPERATIONS["relu"].params_of_path()
+        ((('approximate', 'tanh'),), ())
+        """
+        return tuple(sorted((name, params.get(name, value)) for name, value in self.path_params.items()))
 
     def numpy_function(self) -> Callable[..., Any] | None:
         """Return the operation as NumPy users write it.

@@ -319,7 +319,7 @@ def test_rows_with_a_value_for_each_column(register: Any) -> None:
 
 
 def test_what_changes_its_operand_or_has_no_parts_is_refused(register: Any) -> None:
-    register("probe_", "elementwise", None, in_place=True)
+    register("probe_", "elementwise", None, changed=(0,))
     register("probe", "optimizer", None)
     with pytest.raises(TypeError, match="probe_ changes its first operand"):
         apply("probe_", da.ones(3))

@@ -1,0 +1,1 @@
+"""No Python functions: ``paths.pxd`` declares what other modules cimport."""
