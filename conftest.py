@@ -13,6 +13,9 @@ from hypothesis import settings
 settings.register_profile("tensorops", deadline=None, print_blob=True)
 settings.load_profile("tensorops")
 
+# Packs and submissions are loaded by the competition's judge, never by the test run itself.
+collect_ignore_glob = ["profiling/competition/problems/*"]
+
 _cache = pytest.StashKey[str]()
 # What the caller may choose for a run: the instruction set and the number of threads under test.
 _KEPT = {"TENSOROPS_ISA", "TENSOROPS_NUM_THREADS"}

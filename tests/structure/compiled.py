@@ -11,6 +11,7 @@ from tensorops.kernels.table import FAMILIES, all_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("tensorops", "profiling")
+SUBMISSIONS = ROOT / "profiling" / "competition" / "problems"
 # Sources of the modules that are built once per row, with the row's instructions: importing one that
 # this processor cannot run would end the process, so only the loader imports them.
 ROW_SOURCES = frozenset(ROOT / source for source in FAMILIES.values())
@@ -19,7 +20,9 @@ ROW_SOURCES = frozenset(ROOT / source for source in FAMILIES.values())
 def cython_files() -> list[Path]:
     """Return every ``.pyx``, ``.pxd`` and ``.pxi`` file of the packages."""
     files = (path for package in PACKAGES for path in (ROOT / package).rglob("*.p*"))
-    return sorted(path for path in files if path.suffix in {".pyx", ".pxd", ".pxi"})
+    found = (path for path in files if path.suffix in {".pyx", ".pxd", ".pxi"})
+    # Starters and the like are no modules of the package: they are compiled when they are judged.
+    return sorted(path for path in found if not path.is_relative_to(SUBMISSIONS))
 
 
 def baseline_sources() -> list[Path]:

@@ -1,0 +1,158 @@
+"""The process beside the judge that runs a submission's ``kernel``.
+
+It gives up its rights first, then imports the submission, then answers the judge. It is stopped
+whenever the judge prepares or checks something, and nothing that it says is believed: an answer only
+tells the judge to stop it and to look at the result.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib.machinery
+import importlib.util
+import json
+import mmap
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import confine, protocol, seccomp
+
+LAST_LINES = 4000
+
+
+def main(configuration: dict[str, Any]) -> None:
+    """Confine this process, load the submission and serve calls until the judge is gone.
+
+    Parameters
+    ----------
+    configuration : dict
+        From the judge's ``box.py``: descriptors, paths and limits.
+    """
+    if configuration["cores"]:
+        os.sched_setaffinity(0, configuration["cores"])
+    confine.leave_privileges()
+    statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    if configuration["confined"]:
+        confine.confine_files(configuration["read"], configuration["names"], [], [])
+    sys.path.append(configuration["site"])
+    import numpy
+
+    inputs = _mapped(configuration["inputs"], mmap.MAP_PRIVATE)
+    outputs = _mapped(configuration["outputs"], mmap.MAP_SHARED)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable(sys.stderr)
+    memory = confine.address_space(statm) + configuration["memory"]
+    os.close(statm)
+    # Stopping a thread that holds a lock of malloc is harmless; a collection at a random call is not.
+    gc.disable()
+    confine.limit(seconds=configuration["seconds"], file_bytes=0, files=64, memory=memory)
+    if configuration["confined"]:
+        # Before the filter: the handler says where the forbidden call was made, then lets it kill.
+        faulthandler.register(signal.SIGSYS, sys.stderr, all_threads=False, chain=True)
+        confine.confine_calls(seccomp.computing())
+    answers = configuration["answers"]
+    try:
+        kernel = _load(configuration["path"], configuration["name"])
+    except BaseException as error:
+        os.write(answers, protocol.message(protocol.FAILED, content=_described(error)))
+        return
+    os.write(answers, protocol.message(protocol.READY))
+    _Service(numpy, kernel, inputs, outputs, configuration["inputs"]).serve(
+        configuration["requests"], answers
+    )
+
+
+class _Service:
+    def __init__(
+        self, numpy: Any, kernel: Callable[..., Any], inputs: mmap.mmap, outputs: mmap.mmap, handle: int
+    ) -> None:
+        self.numpy, self.kernel, self.inputs, self.outputs, self.handle = (
+            numpy,
+            kernel,
+            inputs,
+            outputs,
+            handle,
+        )
+        self.arguments: list[Any] = []
+        self.layout: dict[str, Any] = {"inputs": [], "output": None}
+
+    def serve(self, requests: int, answers: int) -> None:
+        while True:
+            try:
+                kind, token, content = protocol.receive(requests)
+            except EOFError:
+                return
+            answer = protocol.message(protocol.DONE, token)
+            try:
+                if kind == protocol.CALL:
+                    self.kernel(*self.arguments)
+                elif kind == protocol.PREPARE:
+                    self.prepare(json.loads(content))
+                elif kind == protocol.INSPECT:
+                    answer = protocol.message(protocol.DONE, token, json.dumps(self.changed()).encode())
+            except BaseException as error:
+                answer = protocol.message(protocol.FAILED, token, _described(error))
+            os.write(answers, answer)
+
+    def prepare(self, layout: dict[str, Any]) -> None:
+        self.layout = layout
+        arrays = [self.array(self.inputs, part) for part in layout["inputs"]]
+        self.arguments = [*arrays, self.array(self.outputs, layout["output"])]
+
+    def array(self, memory: mmap.mmap, part: list[Any]) -> Any:
+        dtype, shape, offset = part
+        count = 1
+        for size in shape:
+            count *= size
+        return self.numpy.frombuffer(memory, dtype, count, offset).reshape(shape)
+
+    def changed(self) -> list[int]:
+        """Return which operands differ from what the judge wrote: a help for honest mistakes only."""
+        found = []
+        for number, (dtype, shape, offset) in enumerate(self.layout["inputs"]):
+            ours = self.array(self.inputs, [dtype, shape, offset]).tobytes()
+            if os.pread(self.handle, len(ours), offset) != ours:
+                found.append(number)
+        return found
+
+
+def _mapped(handle: int, flags: int) -> mmap.mmap:
+    size = os.fstat(handle).st_size
+    return mmap.mmap(handle, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+def _load(path: str, name: str) -> Callable[..., Any]:
+    loader: Any
+    if path.endswith(".py"):
+        loader = importlib.machinery.SourceFileLoader(name, path)
+    else:
+        loader = importlib.machinery.ExtensionFileLoader(name, path)
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+    kernel = getattr(module, "kernel", None)
+    if not callable(kernel):
+        raise TypeError("the file defines no function named kernel")
+    found: Callable[..., Any] = kernel
+    return found
+
+
+def _described(error: BaseException) -> bytes:
+    lines = traceback.format_exception(error)
+    # The frames of this file say nothing to the author.
+    lines = [line for line in lines if os.path.dirname(__file__) not in line]  # noqa: PTH120
+    described = {
+        "type": type(error).__name__,
+        "kinds": [kind.__name__ for kind in type(error).__mro__],
+        "message": str(error)[:500],
+        "traceback": "".join(lines)[-LAST_LINES:],
+    }
+    return json.dumps(described).encode()

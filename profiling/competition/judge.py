@@ -1,0 +1,464 @@
+"""From a submission to a verdict and samples: compile, load, check, time.
+
+Everything that decides is here and not in the submission's process: the clock, the operands, the
+float64 oracle, the comparison. Each judging has a fresh secret seed, from which sizes and values
+follow, so that anybody can repeat it once the seed is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..measure.stats import BLOCK
+from ..measure.timer import garbage_collection_off, turns
+from ..measure.worker import physical_cores_first
+from . import compiler, verdict
+from .box import Box, Limits
+from .exclusive import machine_lock
+from .pack import Array, Band, Pack
+from .sandbox import Sandbox, probe
+from .verdict import Fault, Verdict
+
+SUFFIXES = (".py", ".pyx")
+MOST_BYTES = 256_000
+MODULE = "kernel"
+TRACKS = ("one", "all")
+WARM_UP = 2
+NOTHINGS = 31
+SLOW = 10.0
+"""A kernel that takes this many times the baseline's time is measured with one block only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Attributes
+    ----------
+    launches : int
+        Pairs of processes, each started anew.
+    blocks : int
+        Blocks of four pairs of calls for each case in one launch.
+    repeats : int
+        Calls of each case that is only checked.
+    """
+
+    launches: int = 3
+    blocks: int = 4
+    repeats: int = 2
+
+
+RANKED = Plan()
+QUICK = Plan(launches=1, blocks=3)
+CHECK_ONLY = Plan(launches=0)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSamples:
+    """What one launch gave for one case.
+
+    Attributes
+    ----------
+    case : str
+        Name of the band.
+    launch : int
+        Number of the launch, from 0.
+    sizes : tuple of int
+        As drawn.
+    ours, theirs : tuple of float
+        Seconds of the submission and of the baseline, pair by pair.
+    """
+
+    case: str
+    launch: int
+    sizes: tuple[int, ...]
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class Judgement:
+    """All that a judging has found.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        How it ended; OK leaves the score to whoever knows the other samples of the same source.
+    samples : list of CaseSamples
+        Raw; empty where nothing was timed.
+    worst : dict of str to float
+        Largest error by case, in units of the tolerance.
+    sandbox : str
+        The walls.
+    seed : str
+        Hexadecimal.
+    seconds : float
+        How long it took.
+    versions : dict
+        What the samples depend on.
+    """
+
+    verdict: Verdict
+    samples: list[CaseSamples] = field(default_factory=list)
+    worst: dict[str, float] = field(default_factory=dict)
+    sandbox: str = ""
+    seed: str = ""
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def new_seed() -> str:
+    """Return a secret seed: 32 bytes, hexadecimal."""
+    return secrets.token_hex(32)
+
+
+def seed_hash(seed: str) -> str:
+    """Return what may be told of a seed before it is told itself.
+
+    Examples
+    --------
+    >>> seed_hash("00")[:8]
+    '6e340b9c'
+    """
+    return hashlib.sha256(bytes.fromhex(seed)).hexdigest()
+
+
+def refusal(code: bytes, suffix: str) -> str | None:
+    """Return why a file is no submission, or None.
+
+    Parameters
+    ----------
+    code : bytes
+        Its contents.
+    suffix : str
+        Of its name.
+
+    Returns
+    -------
+    str or None
+        One line.
+
+    Examples
+    --------
+    >>> refusal(b"", ".py")
+    'the file is empty'
+    """
+    if suffix not in SUFFIXES:
+        return f"a submission is one .py or .pyx file, got {suffix or 'a name without ending'}"
+    if not code.strip():
+        return "the file is empty"
+    if len(code) > MOST_BYTES:
+        return f"the file has {len(code)} bytes; at most {MOST_BYTES} are taken"
+    try:
+        text = code.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"the file is not UTF-8: {error.reason} at byte {error.start}"
+    return "the file contains a null character" if "\0" in text else None
+
+
+def judge(
+    pack: Pack,
+    code: bytes,
+    suffix: str,
+    *,
+    track: str = "one",
+    plan: Plan = RANKED,
+    seed: str | None = None,
+    sandbox: Sandbox | None = None,
+    on_phase: Callable[[str], None] = lambda phase: None,
+    rival: tuple[bytes, str] | None = None,
+) -> Judgement:
+    """Judge one submission.
+
+    Parameters
+    ----------
+    pack : Pack
+        The problem.
+    code : bytes
+        The submission.
+    suffix : {".py", ".pyx"}
+        What it is.
+    track : {"one", "all"}
+        One processor, or all of them.
+    plan : Plan
+        How much is measured.
+    seed : str, optional
+        To repeat a judging; a fresh secret one by default.
+    sandbox : Sandbox, optional
+        The walls; the strongest that work here by default.
+    on_phase : callable
+        Told the name of each phase when it begins.
+    rival : (bytes, str), optional
+        A submission that takes the baseline's place.
+
+    Returns
+    -------
+    Judgement
+        Always: whatever goes wrong has a verdict.
+    """
+    begun = time.monotonic()
+    walls = probe() if sandbox is None else sandbox
+    found = Judgement(Verdict(verdict.OK, "accept"), sandbox=walls.label, seed=seed or new_seed())
+    course = _Course(pack, track, plan, walls, found, on_phase)
+    try:
+        with _folder() as folder, _rival_folder() as other, _judging(course.cores):
+            course.run(folder, code, suffix, other, rival)
+    except Fault as fault:
+        found.verdict = fault.verdict(course.phase, course.printed)
+    except Exception as error:
+        # Whatever it is, the submission's author is owed a verdict, and it is not his fault.
+        reason = verdict.one_line(f"{type(error).__name__}: {error}")
+        found.verdict = Verdict(verdict.JUDGE_ERROR, course.phase, reason)
+    found.seconds = time.monotonic() - begun
+    return found
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="tensorops-judge-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_rival_folder = _folder
+
+
+@contextmanager
+def _judging(cores: Sequence[int]) -> Iterator[None]:
+    """Run the judge on the submission's own processor, so that waking each other takes microseconds."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    before = os.sched_getaffinity(0)
+    with threadpool_limits(1), garbage_collection_off():
+        if len(cores) == 1:
+            os.sched_setaffinity(0, cores)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
+
+
+class _Course:
+    """One judging under way."""
+
+    def __init__(
+        self,
+        pack: Pack,
+        track: str,
+        plan: Plan,
+        sandbox: Sandbox,
+        found: Judgement,
+        on_phase: Callable[[str], None],
+    ) -> None:
+        if track not in TRACKS:
+            raise ValueError(f"unknown track {track!r}; known: {', '.join(TRACKS)}")
+        self.pack, self.plan, self.sandbox, self.found = pack, plan, sandbox, found
+        self.on_phase = on_phase
+        self.phase = "accept"
+        self.printed = ""
+        every = physical_cores_first()
+        self.cores = every[-1:] if track == "one" else every
+        self.arena = pack.largest()
+        self.seeds = np.random.SeedSequence(int(found.seed, 16)).spawn(1 + plan.launches)
+
+    def enter(self, phase: str) -> None:
+        self.phase = phase
+        self.on_phase(phase)
+
+    def run(
+        self, folder: Path, code: bytes, suffix: str, other: Path, rival: tuple[bytes, str] | None
+    ) -> None:
+        refused = refusal(code, suffix)
+        if refused:
+            raise Fault(verdict.LOAD_ERROR, refused)
+        path = self.place(folder, code, suffix)
+        baseline = self.pack.file("baseline.py").read_bytes(), ".py"
+        against = self.place(other, *(rival or baseline))
+        self.enter("load")
+        with self.box(path) as box:
+            self.enter("check")
+            with self.reported(box):
+                self.check(box)
+        if self.plan.launches:
+            self.enter("time")
+            for launch in range(self.plan.launches):
+                # Others may be timed between two launches; never two at the same time.
+                with machine_lock():
+                    self.time(path, against, launch)
+        self.enter("score")
+        self.found.verdict = Verdict(verdict.OK, "score")
+
+    def place(self, folder: Path, code: bytes, suffix: str) -> Path:
+        path = folder / f"{MODULE}{suffix}"
+        path.write_bytes(code)
+        if suffix == ".py":
+            return path
+        self.enter("compile")
+        self.found.versions = compiler.describe()
+        return compiler.compile_source(path, MODULE, self.sandbox)
+
+    def box(self, path: Path, seconds: float = 10.0) -> Box:
+        limits = Limits(seconds=seconds, processor_seconds=120)
+        return Box(path, MODULE, self.arena, self.sandbox, self.cores, limits)
+
+    @contextmanager
+    def reported(self, box: Box) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.printed = box.output
+
+    def check(self, box: Box) -> None:
+        rng = np.random.default_rng(self.seeds[0])
+        problem = self.pack.problem
+        for band in (*problem.checked, *problem.timed):
+            sizes = band.draw(rng)
+            for number in range(self.plan.repeats):
+                operands = problem.make(rng, sizes, band.scale)
+                if not number:
+                    box.prepare(operands, problem.dtype, problem.out_shape(sizes))
+                with located(band, sizes, problem.sizes):
+                    out, _ = box.call(operands)
+                    self.verify(box, band, out, operands)
+
+    def verify(self, box: Box, band: Band, out: Array, operands: Sequence[Array]) -> None:
+        problem = self.pack.problem
+        error = problem.error(out, problem.oracle(*operands), *operands)
+        worst = self.found.worst
+        worst[band.name] = max(worst.get(band.name, 0.0), error / problem.tolerance)
+        if error <= problem.tolerance:
+            return
+        changed = box.changed_operands()
+        reason = "the result is not right"
+        if not np.isfinite(out).all():
+            reason = "values are not finite: not all of out was written, or something overflowed"
+        if changed:
+            reason = f"the kernel has changed its operand {changed[0] + 1}; operands must stay as they are"
+        raise Fault(verdict.WRONG_ANSWER, reason, error=error, tolerance=problem.tolerance)
+
+    def time(self, path: Path, against: Path, launch: int) -> None:
+        rng = np.random.default_rng(self.seeds[1 + launch])
+        # Who starts first gets other memory: the order is drawn.
+        boxes: list[Box | None] = [None, None]
+        try:
+            for index in rng.permutation(2):
+                boxes[index] = self.box((path, against)[index])
+            ours, theirs = boxes
+            assert ours is not None and theirs is not None
+            with self.reported(ours):
+                nothing = float(np.median([theirs.nothing() for _ in range(NOTHINGS)]))
+                problem = self.pack.problem
+                for number in rng.permutation(len(problem.timed)):
+                    band = problem.timed[number]
+                    sizes = band.draw(rng)
+                    with located(band, sizes, problem.sizes):
+                        ours_taken, theirs_taken = self.pairs((ours, theirs), band, sizes, rng, nothing)
+                    self.found.samples.append(
+                        CaseSamples(band.name, launch, sizes, tuple(ours_taken), tuple(theirs_taken))
+                    )
+        finally:
+            for box in boxes:
+                if box is not None:
+                    box.close()
+
+    def pairs(
+        self,
+        boxes: tuple[Box, Box],
+        band: Band,
+        sizes: Sequence[int],
+        rng: np.random.Generator,
+        nothing: float,
+    ) -> tuple[list[float], list[float]]:
+        problem = self.pack.problem
+        operands = problem.make(rng, tuple(sizes), band.scale)
+        taken: tuple[list[float], list[float]] = ([], [])
+        for box in boxes:
+            box.prepare(operands, problem.dtype, problem.out_shape(tuple(sizes)))
+        first = [self.call(boxes, index, band, operands, nothing) for index in (0, 1) for _ in range(WARM_UP)]
+        slow = min(first[:WARM_UP]) > SLOW * min(first[WARM_UP:])
+        blocks = 1 if slow else self.plan.blocks
+        for order in turns(2, blocks * BLOCK // 2):
+            for pair in (order[:2], order[2:]):
+                # Both get the same values, which nobody has seen before.
+                operands = problem.make(rng, tuple(sizes), band.scale)
+                for index in pair:
+                    taken[index].append(self.call(boxes, index, band, operands, nothing))
+        return taken
+
+    def call(
+        self, boxes: tuple[Box, Box], index: int, band: Band, operands: Sequence[Array], nothing: float
+    ) -> float:
+        try:
+            out, seconds = boxes[index].call(operands)
+        except Fault as fault:
+            if index == 0:
+                raise
+            raise Fault(verdict.JUDGE_ERROR, f"the baseline failed: {fault}") from fault
+        if index == 0:
+            self.verify(boxes[0], band, out, operands)
+        # What the judge adds is the same for both; a time never becomes nothing by that.
+        return max(seconds - nothing, seconds / 10)
+
+
+@contextmanager
+def located(band: Band, sizes: Sequence[int], names: Sequence[str]) -> Iterator[None]:
+    """Add the case to a fault that happens within.
+
+    Parameters
+    ----------
+    band : Band
+        Which family of sizes.
+    sizes, names : sequence
+        Its numbers and what they mean.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    try:
+        yield
+    except Fault as fault:
+        if fault.name != verdict.JUDGE_ERROR:
+            text = ", ".join(f"{size} {name}" for size, name in zip(sizes, names, strict=True))
+            fault.more.setdefault("case", f"{band.name} ({text})")
+        raise
+
+
+def describe(samples: Sequence[CaseSamples]) -> list[dict[str, Any]]:
+    """Return raw samples as JSON-ready values.
+
+    Parameters
+    ----------
+    samples : sequence of CaseSamples
+        Of a judgement.
+
+    Returns
+    -------
+    list of dict
+        One per launch and case.
+    """
+    return [
+        {
+            "case": sample.case,
+            "launch": sample.launch,
+            "sizes": list(sample.sizes),
+            "ours": list(sample.ours),
+            "theirs": list(sample.theirs),
+        }
+        for sample in samples
+    ]
