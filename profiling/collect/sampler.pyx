@@ -304,6 +304,8 @@ cdef class Sampler:
         self.own_thread = sampler_thread()
         ready.release()
         cdef double pause = DRAIN_SECONDS
+        # Soon at first: a program may be killed before it has run for a second.
+        cdef double wait = FLUSH_SECONDS / 8
         cdef int64_t flushed = sampler_wall_time()
         cdef int64_t begun, cpu_begun
         while not self.wake.acquire(True, pause):
@@ -322,9 +324,10 @@ cdef class Sampler:
                 self._drain()
                 self._look_for_threads()
                 self._read_waiting()
-                if 1e-9 * (begun - flushed) >= FLUSH_SECONDS:
+                if 1e-9 * (begun - flushed) >= wait:
                     self._flush()
                     flushed = begun
+                    wait = min(2 * wait, FLUSH_SECONDS)
                 pause = max(DRAIN_SECONDS, 1e-9 * (sampler_cpu_time() - cpu_begun) / MOST_DRAINING)
                 pause = min(pause, 20 * DRAIN_SECONDS)
         self.ended.release()
