@@ -208,7 +208,9 @@ def build_document(
     if collected.allocations is not None and "reason" not in collected.allocations:
         table.add_allocations(collected.allocations["lines"], own.absolute)
     measured = functions_of(table.lines())
-    chosen, missing = _choose(measured, options.functions)
+    chosen, missing = _choose(
+        measured, options.functions, [path for path in own.also if path.endswith(".py")]
+    )
     notes = [*notes, *missing]
     followed = [function for function in chosen if function.lines[0].origin == "python"]
     notes += totals.coverage_notes(collected, measuring)
@@ -232,7 +234,9 @@ def build_document(
     )
 
 
-def _choose(measured: Sequence[Function], names: Sequence[str]) -> tuple[list[Function], list[str]]:
+def _choose(
+    measured: Sequence[Function], names: Sequence[str], files: Sequence[str]
+) -> tuple[list[Function], list[str]]:
     """Return the functions to show, and what has to be said about those asked for by name."""
     if not names:
         return that_matter(measured), []
@@ -242,12 +246,21 @@ def _choose(measured: Sequence[Function], names: Sequence[str]) -> tuple[list[Fu
         found = [function for function in measured if matches(name, function.block.name, function.file)]
         chosen += [function for function in found if function not in chosen]
         if not found:
-            known = [function.block.name for function in measured]
-            notes.append(
-                f"{name}: never found running, nor allocating: it did not run, took too little time to be "
-                f"sampled, or has another name{did_you_mean(name, known)}"
-            )
+            notes.append(_why_missing(name, measured, files))
     return chosen, notes
+
+
+def _why_missing(name: str, measured: Sequence[Function], files: Sequence[str]) -> str:
+    """Return what to say of a function that was asked for and left no figures."""
+    looked_at = sorted({*files, *(function.file for function in measured)})
+    known = [(block.name, file) for file in looked_at for block in blocks_of(file)]
+    never = f"{name}: never found running, nor allocating: it did not run"
+    if any(matches(name, function, file) for function, file in known):
+        return f"{never}, or took too little time to be sampled."
+    return (
+        f"{never}, took too little time to be sampled, or has another name"
+        f"{did_you_mean(name, (function for function, _ in known))}"
+    )
 
 
 def _sections(
@@ -260,7 +273,8 @@ def _sections(
 ) -> tuple[Section, ...]:
     per = "one call" if subject.what == "function" else "the run"
     no_allocations, no_operations = (
-        totals.why_not_counted(figures) for figures in (collected.allocations, collected.operations)
+        totals.why_not_counted(figures, collected.ended)
+        for figures in (collected.allocations, collected.operations)
     )
     minimum = options.min_bytes
     python = sum(line.seconds or 0.0 for line in lines if line.origin == "python")

@@ -198,13 +198,15 @@ def operations_section(
     return Section(title, tuple(blocks))
 
 
-def why_not_counted(figures: Mapping[str, Any] | None) -> str | None:
+def why_not_counted(figures: Mapping[str, Any] | None, ended: str) -> str | None:
     """Return why a counter has no figures, or None where it has.
 
     Parameters
     ----------
     figures : mapping or None
         What the counter left.
+    ended : str
+        How the program ended, as `Collected` names it.
 
     Returns
     -------
@@ -213,11 +215,12 @@ def why_not_counted(figures: Mapping[str, Any] | None) -> str | None:
 
     Examples
     --------
-    >>> why_not_counted({"count": 0}) is None, why_not_counted({"reason": "it failed"})
-    (True, 'it failed')
+    >>> why_not_counted({"count": 0}, "returned") is None, why_not_counted(None, "returned")
+    (True, 'NumPy was not loaded')
     """
     if figures is None:
-        return "NumPy was not loaded, or less than a second before the program was killed"
+        late = ended in ("killed", "vanished")
+        return "NumPy was not loaded" + ", or less than a second before the program ended" * late
     reason: str | None = figures.get("reason")
     return reason
 

@@ -68,7 +68,10 @@ def follow(
     if again.ended not in ("returned", "exited"):
         notes.append(f"The run under {tool}: {totals.ending_text(again, 'program')}")
     if not again.traced["lines"]:
-        notes.append(f"{tool} saw none of these functions run: {followed}.")
+        notes.append(
+            f"{tool} saw none of these functions run: {followed}. A program that sets a tracer of its own "
+            "(sys.settrace, sys.setprofile, a debugger, coverage) takes its place."
+        )
     if mode == "memory":
         notes.append(
             "Process: growth of the resident set while a line ran, in the main thread. It is counted in "
