@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tensorops.operations import OPERATIONS
@@ -38,11 +38,18 @@ class Placed:
         return self.measurement.case
 
     @property
+    def name(self) -> str:
+        """The case without its dtype, and without parameters that are the usual ones."""
+        case = self.case
+        if dict(case.params) == dict(OPERATIONS[case.op].example_params[0]):
+            case = replace(case, params=())
+        return case.name.replace(f" {case.dtype}", "")
+
+    @property
     def label(self) -> str:
-        """The case without what all cases of a picture share."""
-        name = self.case.name.removesuffix(f" {self.case.dtype}")
-        sizes = set(name.split("x"))
-        return sizes.pop() if len(sizes) == 1 else name
+        """The name, one number for a product of squares."""
+        sizes = set(self.name.split("x"))
+        return sizes.pop() if len(sizes) == 1 else self.name
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON-ready values."""
@@ -146,7 +153,7 @@ def places_section(placed: Sequence[Placed], roof: Roof) -> Section:
         place, case = entry.place, entry.case
         rows.append(
             (
-                f"{case.op} {case.name.removesuffix(' ' + case.dtype)}",
+                f"{case.op} {entry.name}",
                 time_text(entry.measurement.seconds(OURS).estimate),
                 three_digits(place.gflops),
                 three_digits(place.intensity),

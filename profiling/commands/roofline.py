@@ -22,7 +22,6 @@ from ..model import quiet
 from ..model.geometry import CacheLevel, machine_levels
 from ..model.roofline import FASTEST, Roof, capacities, measure_bandwidths, measure_peak
 from ..progress import progress_bar
-from ..targets import TARGETS
 from . import _roofline_sections as sections
 from ._base import Command, CommandError, known_name, whole_number
 
@@ -40,7 +39,7 @@ def _matmul_cases(dtype: str) -> tuple[Case, ...]:
 
 
 CASES: dict[str, Callable[[str], tuple[Case, ...]]] = {"matmul": _matmul_cases}
-"""Where an operation is placed by default; the cases of its profile for the others."""
+"""Where an operation is placed by default; the examples of the registry for the others."""
 
 
 class RooflineCommand(Command):
@@ -51,7 +50,7 @@ class RooflineCommand(Command):
     """
 
     examples = (
-        "roofline matmul",
+        "roofline matmul gelu",
         "roofline matmul --dtype float64 --threads 2",
         "roofline matmul --shapes 64x784,784x128 512x512,512x512",
         "roofline --html roofline.html --json roofline.json",
@@ -65,7 +64,7 @@ class RooflineCommand(Command):
             nargs="*",
             type=known_name("operation", OPERATIONS),
             metavar="OPERATION",
-            help=f"some of: {', '.join(OPERATIONS)}; default: all that have default shapes",
+            help=f"some of: {', '.join(OPERATIONS)}; default: {', '.join(CASES)}",
         )
         parser.add_argument(
             "--threads",
@@ -91,9 +90,7 @@ class RooflineCommand(Command):
 
     def run(self, arguments: argparse.Namespace) -> Document:
         """Measure, and return tables and picture."""
-        names = list(dict.fromkeys(arguments.operations)) or [
-            name for name in OPERATIONS if name in CASES or name in TARGETS
-        ]
+        names = list(dict.fromkeys(arguments.operations)) or list(CASES)
         cases = self._cases(names, arguments)
         described = machine.describe()
         if arguments.threads > described["cores"]:
@@ -178,12 +175,23 @@ def default_cases(name: str, dtype: str) -> tuple[Case, ...]:
     --------
     >>> default_cases("matmul", "float32")[0].name
     '64x64x64 float32'
+    >>> [case.shapes for case in default_cases("gelu", "float32")]
+    [((1000,),), ((100000,),), ((4000000,),)]
     """
     if name in CASES:
         return CASES[name](dtype)
-    if name in TARGETS:
-        return TARGETS[name].profile_cases(dtype)
-    raise CommandError(f"there are no default shapes for {name}; give some with --shapes")
+    spec = OPERATIONS[name]
+    if not spec.example_shapes:
+        raise CommandError(f"there are no default shapes for {name}; give some with --shapes")
+    params = _params_of(name)
+    return tuple(
+        Case(name, dtype, shapes, "C" * len(shapes), params=params) for shapes in spec.example_shapes
+    )
+
+
+def _params_of(name: str) -> tuple[tuple[str, Any], ...]:
+    """Return the usual parameters of an operation, as a case has them."""
+    return tuple(sorted(OPERATIONS[name].example_params[0].items()))
 
 
 def parse_case(name: str, text: str, dtype: str) -> Case:
@@ -220,7 +228,7 @@ def parse_case(name: str, text: str, dtype: str) -> Case:
     except ValueError:
         raise CommandError(f"--shapes {text}: expected such as 64x784,784x128") from None
     try:
-        case = Case(name, dtype, shapes, "C" * len(shapes))
+        case = Case(name, dtype, shapes, "C" * len(shapes), params=_params_of(name))
         count = flops(case)
     except ValueError as error:
         raise CommandError(f"--shapes {text}: {error}") from error
