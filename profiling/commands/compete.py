@@ -41,7 +41,9 @@ class CompeteCommand(Command):
     examples = (
         "compete start softmax",
         "compete check softmax.pyx",
-        "compete submit softmax.pyx --as ann && compete work --once && compete board softmax",
+        "compete submit softmax.pyx --as ann",
+        "compete work --once",
+        "compete board softmax",
     )
 
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:
