@@ -6,6 +6,12 @@ the user's.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tensorops.adapters import install, uninstall
+
 try:
     from tensorops.boundary.elementwise import (
         add_,
@@ -86,6 +92,7 @@ __all__ = [
     "gelu_",
     "gelu_backward_",
     "get_num_threads",
+    "install",
     "leaky_relu",
     "leaky_relu_",
     "matmul",
@@ -111,8 +118,19 @@ __all__ = [
     "tanh",
     "tanh_",
     "tanh_backward_",
+    "uninstall",
     "use_backend",
 ]
+
+# What few programs need, imported when it is asked for.
+_LATER = {"install": "tensorops.adapters", "uninstall": "tensorops.adapters"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)
+
 
 # A wrong setting is an error now, before anything is computed with another one.
 _cpu.selected_isa()
