@@ -1,26 +1,29 @@
 """The shapes to measure on, and operands for them.
 
-Benchmarks, reports and tests read the same cases. Operands hold small integers, so that every
-partial sum of a product is exact and a result can be compared with ``==``: a term that is lost or
-counted twice cannot hide in a tolerance.
+Benchmarks, reports and tests read the same cases. Operands of products hold small integers, so that
+every partial sum is exact and a result can be compared with ``==``: a term that is lost or counted
+twice cannot hide in a tolerance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorops.backends.base import PRODUCTS, Call
+from tensorops.dispatch.records import Entry
 from tensorops.operations import OPERATIONS
 
 Shape = tuple[int, ...]
+Results = NDArray[Any] | tuple[NDArray[Any], ...]
 DTYPES = ("float32", "float64")
 LARGEST_VALUE = 8
-"""Operands hold integers of at most this size."""
+"""Operands of products hold integers of at most this size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Case:
         return " ".join([sizes, self.dtype, *params] + [self.layout] * (set(self.layout) != {"C"}))
 
     def operands(self, seed: int = 0) -> tuple[NDArray[Any], ...]:
-        """Return fresh operands that hold small integers.
+        """Return fresh operands: of products small integers, else normally distributed, or what is valid.
 
         Parameters
         ----------
@@ -89,7 +92,8 @@ class Case:
         Returns
         -------
         tuple of ndarray
-            One per shape, of the case's dtype, with the case's layout.
+            One per shape, of the case's dtype, with the case's layout; as allocated where the operation asks
+            for operands of its own.
 
         Examples
         --------
@@ -98,20 +102,65 @@ class Case:
         (True, False, dtype('float32'))
         """
         rng = np.random.default_rng(seed)
+        spec = OPERATIONS.get(self.op)
+        if spec is not None and spec.operands is not None:
+            return tuple(spec.operands(self.shapes, self.dtype, rng, dict(self.params)))
         arrays = []
+        exact = spec is None or spec.cost_class == PRODUCTS
         for shape, order in zip(self.shapes, self.layout, strict=True):
             stored = shape
             if order == "F":
                 stored = (*shape[:-2], *reversed(shape[-2:]))
             elif order == "S":
                 stored = (*shape[:-1], 2 * shape[-1])
-            values = rng.integers(-LARGEST_VALUE, LARGEST_VALUE, size=stored, endpoint=True).astype(
-                self.dtype
-            )
+            values: NDArray[Any] = (
+                rng.integers(-LARGEST_VALUE, LARGEST_VALUE, size=stored, endpoint=True)
+                if exact
+                else rng.standard_normal(stored, np.float32)
+            ).astype(self.dtype)
             if order == "F":
                 values = values.T if len(shape) < 2 else np.swapaxes(values, -1, -2)
             arrays.append(values[..., ::2] if order == "S" else values)
         return tuple(arrays)
+
+    def results(self) -> Results:
+        """Return memory for the result, filled with NaN.
+
+        Returns
+        -------
+        ndarray or tuple of ndarray
+            An array for each result; of an operation in place, of the shapes of what it changes.
+
+        Examples
+        --------
+        >>> Case("matmul", "float32", ((2, 3), (3, 4))).results().shape
+        (2, 4)
+        """
+        spec = OPERATIONS[self.op]
+        shapes = spec.out_shape(self.shapes, dict(self.params))
+        if spec.outputs > 1:
+            return tuple(np.full(shape, np.nan, self.dtype) for shape in shapes)
+        return np.full(shapes, np.nan, self.dtype)
+
+    def call(self, threads: int) -> Call:
+        """Return the case as the dispatcher sees it.
+
+        Parameters
+        ----------
+        threads : int
+            Threads that it may use.
+
+        Returns
+        -------
+        Call
+            Without the parameters that decide nothing.
+
+        Examples
+        --------
+        >>> square_case(2, "float64").call(1).layout
+        'CC'
+        """
+        return Call.of(self.op, self.dtype, self.shapes, self.layout, dict(self.params), threads)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the case as JSON-ready values."""
@@ -210,6 +259,60 @@ def square_case(n: int, dtype: str, layout: str = "CC") -> Case:
     return product_case(n, n, n, dtype, layout)
 
 
+def example_case(op: str, dtype: str, shapes: Sequence[Shape] | None = None, layout: str = "") -> Case:
+    """Return a call of an operation with its usual parameters.
+
+    Parameters
+    ----------
+    op : str
+        Name in the operation registry.
+    dtype : str
+        Of the operands.
+    shapes : sequence of tuple of int, optional
+        Shapes of the operands; by default those of the largest example of the registry.
+    layout : str
+        Letters of the first operands; the others are as allocated.
+
+    Returns
+    -------
+    Case
+        A case.
+
+    Examples
+    --------
+    >>> example_case("clip", "float32", ((5,),)).params
+    (('high', 1.0), ('low', -1.0))
+    """
+    spec = OPERATIONS[op]
+    chosen = tuple(tuple(shape) for shape in (spec.example_shapes[-1] if shapes is None else shapes))
+    letters = layout.ljust(len(chosen), "C")[: len(chosen)]
+    return Case(op, dtype, chosen, letters, "", tuple(sorted(spec.example_params[0].items())))
+
+
+def case_of_entry(entry: Entry) -> Case:
+    """Return the case that an entry of the profile was measured on.
+
+    Parameters
+    ----------
+    entry : Entry
+        An entry.
+
+    Returns
+    -------
+    Case
+        The same call; parameters that decide nothing have their usual values.
+
+    Examples
+    --------
+    >>> from tensorops.dispatch.records import Entry
+    >>> case_of_entry(Entry("matmul", "float32", ((2, 3), (3, 4)))).name
+    '2x3x4 float32'
+    """
+    usual = OPERATIONS[entry.op].example_params[0] if entry.op in OPERATIONS else {}
+    params = tuple(sorted({**usual, **dict(entry.params)}.items()))
+    return Case(entry.op, entry.dtype, entry.shapes, entry.layout, "", params)
+
+
 def result_shape(case: Case) -> Shape:
     """Return the shape of a case's result.
 
@@ -283,7 +386,7 @@ def _group(
 
 
 def _in_group(case: Case, group: str) -> Case:
-    return Case(case.op, case.dtype, case.shapes, case.layout, group)
+    return replace(case, group=group)
 
 
 _GROUPS = (
@@ -328,3 +431,27 @@ _GROUPS = (
 )
 MATMUL_GROUPS: Mapping[str, Group] = MappingProxyType({group.name: group for group in _GROUPS})
 """The speed to reach, group by group."""
+
+
+def example_groups(op: str) -> Mapping[str, Group]:
+    """Return the cases that an operation is benchmarked on: the examples of the registry.
+
+    Parameters
+    ----------
+    op : str
+        Name in the operation registry.
+
+    Returns
+    -------
+    mapping of str to Group
+        One group, without a goal.
+
+    Examples
+    --------
+    >>> [case.name for case in example_groups("relu")["examples"].quick]
+    ['1000 float32', '100000 float32', '4000000 float32']
+    """
+    shapes = OPERATIONS[op].example_shapes
+    every = [example_case(op, dtype, one) for dtype in DTYPES for one in shapes]
+    group = _group("examples", "the examples of the registry", (0.0, 0.0), every, every[: len(shapes)])
+    return {group.name: group}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tensorops.backends.base import PRODUCTS
 from tensorops.operations import OPERATIONS
 
 from .. import targets
-from ..cases import Case
+from ..cases import Case, example_case, flops
 from ..measure import calibration, launches, machine, stats
 from ..measure.contenders import LIBRARIES, OURS
 from ..measure.launches import Collected, Job, measure_launches
@@ -27,7 +28,7 @@ def shaped_case(op: str, shapes: Sequence[Sequence[int]], dtype: str) -> Case:
     op : str
         Name of an operation.
     shapes : sequence of sequence of int
-        Shape of each operand, of two dimensions or more.
+        Shape of each operand; of products of two dimensions or more.
     dtype : str
         "float32" or "float64".
 
@@ -47,10 +48,10 @@ def shaped_case(op: str, shapes: Sequence[Sequence[int]], dtype: str) -> Case:
     '64x784x128 float32'
     """
     sizes = tuple(tuple(int(size) for size in shape) for shape in shapes)
-    if any(len(shape) < 2 for shape in sizes):
+    if OPERATIONS[op].cost_class == PRODUCTS and any(len(shape) < 2 for shape in sizes[:2]):
         raise ValueError(f"shapes need two dimensions or more to be benchmarked, got {sizes}")
-    case = Case(op, dtype, sizes, "C" * len(sizes))
-    OPERATIONS[op].flops(case.shapes)
+    case = example_case(op, dtype, sizes)
+    flops(case)
     return case
 
 
@@ -95,7 +96,7 @@ class OperationPlan:
             known = [name for name in LIBRARIES if name != OURS]
             if rival not in known:
                 raise ValueError(f"unknown library {rival!r}; known: {', '.join(known)}")
-            reason = LIBRARIES[rival].unavailable()
+            reason = LIBRARIES[rival].unavailable() or LIBRARIES[rival].lacks(op)
             if reason:
                 raise ValueError(f"cannot measure beside {rival}: {reason}")
         target = targets.TARGETS[op]

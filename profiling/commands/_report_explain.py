@@ -8,8 +8,9 @@ from typing import Any
 from tensorops.dispatch import schema, selection
 from tensorops.dispatch.records import Entry, Profile
 
+from ..cases import case_of_entry
 from ..document import Axis, Block, Column, Document, Figure, Section, Series, Table, time_text
-from ..measure.tuning_gain import case_of_entry, choice_of
+from ..measure.tuning_gain import choice_of
 from ..measure.tuning_score import crossovers
 from ..measure.tuning_space import case_of, sizes_of
 

@@ -10,13 +10,16 @@ from ..cases import Case
 from ..collect.line_table import Line, LineTable, functions_of
 from ..collect.lines import FunctionLines
 from ..document import Block, Section, time_text
+from ..measure.contenders import OURS
 from ..measure.line_samples import sample_contender
 from ..measure.paths import PREFIX
 from ..targets import Target
+from ._report_ladder import sizes_text
 from ._report_lines import listing_blocks
 
 SAMPLE_SECONDS = 0.2
 MOSTLY = 0.8
+OWN_PATH = "blocked"
 SHOWN_SHARE = 0.03
 """A function with less of a path's time is not listed."""
 
@@ -78,7 +81,11 @@ def kernel_lines(
         found.append(_sampled(title, call.path, call.contender, case, 1, by_name.get(call.function)))
     for path, size in target.sampled:
         case = target.case(size, dtype)
-        found.append(_sampled(f"{path} at {size}", path, PREFIX + path, case, threads, None))
+        if path == OURS:
+            # An operation of one path: whatever the library itself takes.
+            found.append(_sampled(f"the kernel at {sizes_text(case)}", OWN_PATH, path, case, threads, None))
+        else:
+            found.append(_sampled(f"{path} at {size}", path, PREFIX + path, case, threads, None))
     return found
 
 
@@ -148,12 +155,16 @@ def kernels_section(kernels: Sequence[KernelLines], reason: str | None) -> Secti
         )
     if reason is not None:
         blocks.append(f"Hits were not counted: {reason}. Sampling gives the times all the same.")
-    blocks.append(
-        "Time is that of one call of the untraced code, by sampling; the compiler merges the head of a "
-        "loop with its body, so read the lines of an inner loop together. Hits are exact, counted on a "
-        "twin that is built with tracing, whose times are not shown: its tracer costs hundreds of times "
-        "an inner line's own time."
+    text = (
+        "Time is that of one call of the untraced code, by sampling; the compiler merges the head of a loop "
+        "with its body, so read the lines of an inner loop together."
     )
+    if any(line.hits for kernel in kernels for line in kernel.lines):
+        text += (
+            " Hits are exact, counted on a twin that is built with tracing, whose times are not shown: its "
+            "tracer costs hundreds of times an inner line's own time."
+        )
+    blocks.append(text)
     return Section("3. Lines of the kernels", tuple(blocks))
 
 

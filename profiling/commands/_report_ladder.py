@@ -1,16 +1,37 @@
-"""The section about the ladder: the same product from plain loops to the fastest code."""
+"""The section about the ladder: the same call from plain loops to the fastest code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..cases import Case, flops
-from ..document import Axis, Block, Cell, Column, Figure, Section, Series, Table, three_digits, time_text
+from ..document import (
+    Axis,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Section,
+    Series,
+    Table,
+    bytes_text,
+    three_digits,
+    time_text,
+)
+from ..measure.contenders import OURS
 from ..measure.ladder import ORACLE_FLOPS, Step, base_rung
+from ..measure.verify import AFFORDABLE_FLOPS
+from ..model.roofline import Bandwidth, Roof
 from ..targets import Target
+from ._roofline_sections import moved_bytes
+
+PACKED = "path:blocked/packed"
+RIVALS = ("numpy", "torch")
 
 
-def ladder_section(target: Target, case: Case, steps: Sequence[Step], threads: int, peak: float) -> Section:
+def ladder_section(
+    target: Target, case: Case, steps: Sequence[Step], threads: int, peak: float, roof: Roof | None = None
+) -> Section:
     """Return section 2: the ladder.
 
     Parameters
@@ -25,18 +46,23 @@ def ladder_section(target: Target, case: Case, steps: Sequence[Step], threads: i
         Threads of the rungs that use threads.
     peak : float
         GFLOP/s of one core.
+    roof : Roof, optional
+        What memory allows, for an operation that it limits.
 
     Returns
     -------
     Section
         A table, what it says, and the idea of each rung.
     """
-    roof = peak * threads
+    most, rate_of = peak * threads, _flops_rate
+    limit = None if roof is None else memory_limit(case, roof)
+    if limit is not None:
+        most, rate_of = limit.best, _bytes_rate
     columns = (
         Column("", "left"),
         Column("time"),
-        Column("GFLOP/s"),
-        Column("% peak"),
+        Column("GFLOP/s" if limit is None else "GB/s"),
+        Column("% peak" if limit is None else f"% {limit.level}"),
         Column("share", "bar", optional=3),
         Column("speed-up"),
         Column("interval", "left", optional=1),
@@ -51,21 +77,29 @@ def ladder_section(target: Target, case: Case, steps: Sequence[Step], threads: i
             (
                 step.rung.title,
                 ("*" if step.extrapolated else "") + time_text(step.seconds.estimate),
-                three_digits(step.gflops),
-                f"{100 * step.gflops / roof:.1f}" if step.gflops / roof >= 5e-4 else "<0.1",
-                step.gflops / roof,
+                three_digits(rate_of(step)),
+                f"{100 * rate_of(step) / most:.1f}" if rate_of(step) / most >= 5e-4 else "<0.1",
+                min(1.0, rate_of(step) / most),
                 f"{three_digits(speedup.estimate)}x",
                 "base" if is_base else f"{three_digits(speedup.low)} to {three_digits(speedup.high)}",
-                step.error or ("equal" if flops(step.measurement.case) <= ORACLE_FLOPS else "Freivalds"),
+                step.error or _verified_by(step),
             )
         )
     of_cores = "one core" if threads == 1 else f"{threads} cores"
     blocks: list[Block] = [Table(columns, tuple(rows))]
     blocks += [f"{step.rung.title}: WRONG, {step.error}." for step in steps if step.error]
-    blocks.append(
-        f"Speed-up over {base.title}, 95 % intervals. Peak: {three_digits(roof)} GFLOP/s, measured on "
-        f"{of_cores} with multiply-adds in registers alone."
-    )
+    text = f"Speed-up over {base.title}, 95 % intervals. "
+    if limit is None:
+        text += (
+            f"Peak: {three_digits(most)} GFLOP/s, measured on {of_cores} with multiply-adds in registers "
+            "alone."
+        )
+    else:
+        text += (
+            f"GB/s count each operand and the result once, {bytes_text(moved_bytes(case))} in all; "
+            f"{limit.level} gives {three_digits(most)} GB/s to streams on {of_cores}, measured just now."
+        )
+    blocks.append(text)
     extrapolated = [step for step in steps if step.extrapolated]
     if extrapolated:
         names = ", ".join(
@@ -80,7 +114,7 @@ def ladder_section(target: Target, case: Case, steps: Sequence[Step], threads: i
     blocks += _verdict(steps)
     ideas = tuple((step.rung.title, step.rung.idea) for step in steps)
     blocks.append(Table((Column("", "left"), Column("what is new", "wrap")), ideas))
-    blocks += _figures(case, steps, roof)
+    blocks += _figures(case, steps, most, limit is None, tuple(map(rate_of, steps)))
     return Section(f"2. The ladder, {sizes_text(case)}", tuple(blocks))
 
 
@@ -108,17 +142,20 @@ def sizes_text(case: Case) -> str:
     return case.name.replace(f" {case.dtype}", "")
 
 
-def _figures(case: Case, steps: Sequence[Step], roof: float) -> list[Block]:
+def _figures(
+    case: Case, steps: Sequence[Step], most: float, arithmetic: bool, rates: tuple[float, ...]
+) -> list[Block]:
+    unit, roof = ("GFLOP/s", "peak") if arithmetic else ("GB/s", "bandwidth")
     bars = Figure(
         "Rate of each rung",
-        f"GFLOP/s, on a logarithmic axis; the measured peak is {three_digits(roof)}.",
-        Axis("GFLOP/s", log=True),
+        f"{unit}, on a logarithmic axis; the measured {roof} is {three_digits(most)}.",
+        Axis(unit, log=True),
         Axis(""),
         (
             Series(
                 "",
                 "bars",
-                tuple(step.gflops for step in steps),
+                rates,
                 labels=tuple(step.rung.title for step in steps),
             ),
         ),
@@ -144,7 +181,50 @@ def _figures(case: Case, steps: Sequence[Step], roof: float) -> list[Block]:
     return [bars, strips] if measured else [bars]
 
 
+def _verified_by(step: Step) -> str:
+    case = step.measurement.case
+    if case.op == "matmul":
+        return "equal" if flops(case) <= ORACLE_FLOPS else "Freivalds"
+    return "reference" if flops(case) <= AFFORDABLE_FLOPS else "NumPy"
+
+
+def _bytes_rate(step: Step) -> float:
+    """Return GB/s at the size measured."""
+    seconds = step.measurement.seconds(step.rung.contender).estimate
+    return moved_bytes(step.measurement.case) / seconds / 1e9
+
+
+def _flops_rate(step: Step) -> float:
+    return step.gflops
+
+
+def memory_limit(case: Case, roof: Roof) -> Bandwidth | None:
+    """Return what limits a case if it is memory, and None if it is arithmetic.
+
+    Parameters
+    ----------
+    case : Case
+        A case.
+    roof : Roof
+        What the machine allows.
+
+    Returns
+    -------
+    Bandwidth or None
+        That of the level that the operands and the result fit in.
+    """
+    place = roof.place(flops(case), moved_bytes(case), 1.0)
+    if place.limit == "compute":
+        return None
+    return next(found for found in roof.bandwidths if found.level == place.limit)
+
+
 def _verified_text(steps: Sequence[Step]) -> str:
+    if any(step.measurement.case.op != "matmul" for step in steps):
+        return (
+            "Verified: each result is within the stated error of the reference, or, where that would take "
+            "too long, equal to NumPy's but for rounding."
+        )
     text = (
         "Verified: the operands hold small integers, so every sum is exact; each result equals the reference"
     )
@@ -154,15 +234,19 @@ def _verified_text(steps: Sequence[Step]) -> str:
 
 
 def _verdict(steps: Sequence[Step]) -> list[str]:
-    """Compare the last two rungs, ours and NumPy's, where they took turns."""
-    ours, numpy = steps[-2], steps[-1]
-    if ours.measurement is not numpy.measurement:
-        return []
-    ratio = ours.measurement.ratio(ours.rung.contender, numpy.rung.contender)
-    word = "within noise of"
-    if ratio.excludes(1.0):
-        word = "faster than" if ratio.estimate > 1 else "slower than"
-    return [
-        f"The {ours.rung.title} product is {word} {numpy.rung.title}'s: {numpy.rung.title}'s time / its own "
-        f"is {ratio.estimate:.2f}, interval {ratio.low:.2f} to {ratio.high:.2f}."
-    ]
+    """Compare ours with the libraries, where they took turns."""
+    ours = next(step for step in steps if step.rung.contender in (OURS, PACKED))
+    texts = []
+    for rival in steps:
+        if rival.rung.contender not in RIVALS or rival.measurement is not ours.measurement:
+            continue
+        ratio = ours.measurement.ratio(ours.rung.contender, rival.rung.contender)
+        word = "within noise of"
+        if ratio.excludes(1.0):
+            word = "faster than" if ratio.estimate > 1 else "slower than"
+        texts.append(
+            f"The {ours.rung.title} {'product' if ours.rung.contender == PACKED else 'code'} is {word} "
+            f"{rival.rung.title}'s: {rival.rung.title}'s time / its own is {ratio.estimate:.2f}, interval "
+            f"{ratio.low:.2f} to {ratio.high:.2f}."
+        )
+    return texts

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import tensorops
 from tensorops.dispatch import schema, selection
 from tensorops.dispatch.explanation import Explanation
 
@@ -13,13 +14,17 @@ from .. import mlp_step
 from ..cases import Case
 from ..collect.lines import FunctionLines, count_lines, why_untraceable
 from ..collect.step import StepCost, measure_step
-from ..document import Document
+from ..collect.twin import TwinCost, measure_twins
+from ..document import Document, Section
 from ..measure import calibration, machine
+from ..measure.contenders import operation_loop
 from ..measure.ladder import Step, ladder_jobs, ladder_steps
 from ..measure.launches import measure_launches
 from ..measure.paths import path_entries, path_jobs
 from ..measure.run import Measurement, Run
 from ..measure.worker import WorkerError
+from ..model.geometry import machine_levels
+from ..model.roofline import Roof, capacities, fastest_mean, measure_bandwidths, measure_peak
 from ..progress import progress_bar
 from ..targets import Target, run_traced, traced_functions
 from ._base import CommandError
@@ -29,6 +34,7 @@ from ._report_kernels import KernelLines, kernel_lines, kernels_section, line_di
 from ._report_ladder import ladder_section
 from ._report_machine import machine_section, threads_text
 from ._report_step import step_section
+from ._report_twins import twins_section
 
 OTHER_STEPS = 4
 
@@ -53,8 +59,10 @@ class OperationReport:
         Lines of the compiled code.
     kernels_reason : str or None
         Why no hits were counted.
-    cost : StepCost
-        What a training step allocates.
+    cost : StepCost or TwinCost
+        What a training step allocates; for other operations than matmul what a call does.
+    roof : Roof or None
+        What this machine allows; None for matmul, whose peak is enough.
     operations : dict
         What it computes, as ``OperationCounter.to_dict``.
     allocations : dict
@@ -72,7 +80,8 @@ class OperationReport:
     steps: list[Step]
     kernels: list[KernelLines]
     kernels_reason: str | None
-    cost: StepCost
+    cost: StepCost | TwinCost
+    roof: Roof | None
     operations: dict[str, Any]
     allocations: dict[str, Any]
     compared: list[Measurement]
@@ -110,10 +119,10 @@ def operation_report(target: Target, case: Case, threads: int, save: bool) -> Do
     peak = measured.run.machine["peak_gflops_per_core"]
     parts = (
         machine_section(measured.run.machine),
-        ladder_section(target, case, measured.steps, threads, peak),
+        ladder_section(target, case, measured.steps, threads, peak, measured.roof),
         kernels_section(measured.kernels, measured.kernels_reason),
-        step_section(measured.cost, measured.operations),
-        choices_section(measured.compared, choices, saved is not None),
+        _allocations_section(measured),
+        choices_section(measured.compared, choices, saved is not None, measured.roof),
         profile_section(saved, profile_error),
     )
     wrong = any(step.error for step in measured.steps) or any(one.errors for one in measured.compared)
@@ -125,11 +134,42 @@ def operation_report(target: Target, case: Case, threads: int, save: bool) -> Do
     )
 
 
+def _allocations_section(measured: OperationReport) -> Section:
+    cost = measured.cost
+    if isinstance(cost, TwinCost):
+        return twins_section(measured.case, cost)
+    return step_section(cost, measured.operations)
+
+
+def measure_roof(dtype: str, threads: int, advance: Callable[[str], None]) -> Roof:
+    """Measure what the caches, the memory and the arithmetic of this machine allow.
+
+    Parameters
+    ----------
+    dtype : str
+        Of the operands.
+    threads : int
+        Threads of the operation.
+    advance : callable
+        Told what begins.
+
+    Returns
+    -------
+    Roof
+        The roof.
+    """
+    levels = machine_levels()
+    bandwidths = measure_bandwidths(levels, threads, fastest_mean, advance)
+    return Roof(dtype, threads, measure_peak(dtype, threads), bandwidths, capacities(levels, threads))
+
+
 def _measure(target: Target, case: Case, threads: int, save: bool) -> OperationReport:
     dtype = case.dtype
     described = machine.describe()
     ladder, paths = ladder_jobs(target, case), path_jobs(target, dtype, threads)
-    with progress_bar(f"report {target.op}", len(ladder) + len(paths) + OTHER_STEPS) as advance:
+    with_step = target.op == "matmul"
+    steps = len(ladder) + len(paths) + OTHER_STEPS + (0 if with_step else len(machine_levels()) + 1)
+    with progress_bar(f"report {target.op}", steps) as advance:
         advance("peak of one core")
         before = calibration.sample()
         described["peak_gflops_per_core"] = machine.measure_peak(dtype)
@@ -139,12 +179,13 @@ def _measure(target: Target, case: Case, threads: int, save: bool) -> OperationR
             raise CommandError(str(error), exit_code=1) from error
         measured = collected.measurements
         advance("hits of the kernels' lines")
-        traced, reason = _trace(target, dtype)
+        traced, reason = _trace(target, dtype) if target.traced else ([], None)
         advance("time of the kernels' lines")
         kernels = kernel_lines(target, dtype, threads, traced)
         advance("allocations")
-        cost = measure_step(dtype)
-        operations, allocations = _count_step(dtype)
+        cost: StepCost | TwinCost = measure_step(dtype) if with_step else measure_twins(case)
+        operations, allocations = _count_step(dtype) if with_step else _count_call(case)
+        roof = None if with_step else measure_roof(dtype, threads, advance)
         after = calibration.sample()
     settings = {"shapes": [list(shape) for shape in case.shapes], "dtype": dtype, "threads": threads}
     return OperationReport(
@@ -156,6 +197,7 @@ def _measure(target: Target, case: Case, threads: int, save: bool) -> OperationR
         kernels=kernels,
         kernels_reason=reason,
         cost=cost,
+        roof=roof,
         operations=operations,
         allocations=allocations,
         compared=list(measured[len(ladder) :]),
@@ -174,14 +216,25 @@ def _trace(target: Target, dtype: str) -> tuple[list[FunctionLines], str | None]
     return [], reason
 
 
+def _count_call(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what one call of the library computes and allocates in all."""
+    loop = operation_loop(getattr(tensorops, case.op), case, case.operands(), case.results())
+    loop(1)
+    return _counted(lambda: loop(1))
+
+
 def _count_step(dtype: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a training step computes and allocates in all."""
+    arguments = mlp_step.make_arguments(dtype)
+    return _counted(lambda: mlp_step.mlp_step(*arguments))
+
+
+def _counted(call: Callable[[], object]) -> tuple[dict[str, Any], dict[str, Any]]:
     from ..collect.allocations import count_allocations
     from ..collect.operations import count_operations
 
-    arguments = mlp_step.make_arguments(dtype)
     with count_operations() as operations, count_allocations() as allocations:
-        mlp_step.mlp_step(*arguments)
+        call()
     counted = allocations.to_dict()
     return operations.to_dict(), {name: counted[name] for name in ALLOCATION_FIGURES}
 
@@ -244,7 +297,8 @@ def _data(
             }
             for kernel in measured.kernels
         ],
-        "step": cost.to_dict(),
+        "step" if isinstance(cost, StepCost) else "twins": cost.to_dict(),
+        "roof": None if measured.roof is None else measured.roof.to_dict(),
         "choices": [choice.to_dict() for choice in choices],
         "profile": saved,
         "profile_error": profile_error,

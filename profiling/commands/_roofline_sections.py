@@ -270,7 +270,7 @@ def caches_section(levels: Sequence[CacheLevel]) -> Section:
 
 def moved_bytes(case: Case) -> int:
     """Return the bytes of a case's operands and result, each counted once."""
-    return OPERATIONS[case.op].bytes(case.shapes, 4 if case.dtype == "float32" else 8)
+    return OPERATIONS[case.op].bytes(case.shapes, 4 if case.dtype == "float32" else 8, dict(case.params))
 
 
 def threads_text(threads: int) -> str:

@@ -7,7 +7,9 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from ..cases import DTYPES, MATMUL_GROUPS, Case, Group
+from tensorops.operations import OPERATIONS
+
+from ..cases import DTYPES, MATMUL_GROUPS, Case, Group, example_groups
 from ..document import Document, Section
 from ..measure import calibration, machine
 from ..measure.contenders import LIBRARIES, OURS
@@ -23,7 +25,7 @@ from ._bench_functions import bench_functions
 from ._bench_sections import Verdict
 
 SCHEMA = 1
-BENCHES = {"matmul": MATMUL_GROUPS}
+BENCHES = {op: MATMUL_GROUPS if op == "matmul" else example_groups(op) for op in OPERATIONS}
 
 QUICK = Schedule(sample_seconds=1e-3, blocks=3, min_blocks=2, budget_seconds=1.0)
 FULL = Schedule(sample_seconds=5e-3, blocks=8, min_blocks=2, budget_seconds=5.0)
@@ -66,7 +68,7 @@ class BenchCommand(Command):
                 f"{sections.assignments(described['forced'])} forces a rival's kernels: its figures are not "
                 "its own. Unset it; or use --check, which marks the result as a check"
             )
-        libraries = _libraries(flat(arguments.against))
+        libraries = _libraries(arguments.target, flat(arguments.against))
         threads = flat(arguments.threads) or ([1, 2] if described["cores"] > 1 else [1])
         if max(threads) > described["cores"]:
             raise CommandError(f"--threads {max(threads)}: this process may use {described['cores']} cores")
@@ -169,12 +171,12 @@ class _Bench:
             raise KeyboardInterrupt
 
 
-def _libraries(wanted: Sequence[str]) -> list[str]:
+def _libraries(op: str, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         if name not in RIVALS:
             raise CommandError(f"unknown rival {name!r}; known: {', '.join(RIVALS)}{nearest(name, RIVALS)}")
     rivals = wanted or RIVALS
-    reasons = {name: LIBRARIES[name].unavailable() for name in rivals}
+    reasons = {name: LIBRARIES[name].unavailable() or LIBRARIES[name].lacks(op) for name in rivals}
     missing = [reason for reason in reasons.values() if reason]
     usable = [name for name, reason in reasons.items() if reason is None]
     if missing and wanted:

@@ -11,8 +11,8 @@ from typing import ClassVar
 from tensorops.dispatch import schema, selection
 from tensorops.dispatch.records import Entry, Profile, encode_entry, preferred
 
+from ..cases import case_of_entry
 from ..document import Block, Column, Document, Section, Table, time_text
-from ..measure.tuning_gain import case_of_entry
 from ._base import Command, CommandError
 from ._files import output_file, write_file
 

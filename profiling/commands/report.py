@@ -14,6 +14,7 @@ from ..document import Document
 from ..measure import machine
 from ..targets import TARGETS, ScriptTarget, Target, UnknownTargetError, parse_target
 from ._base import Command, CommandError, known_name, whole_number
+from ._roofline_sections import moved_bytes
 
 OF_OPERATIONS = {
     "size": "--size",
@@ -33,13 +34,15 @@ OF_CODE = {
 }
 OF_FUNCTIONS = {"setup": "--setup", "args": "--args"}
 LARGEST_FLOPS = 2 * 8192**3
+LARGEST_BYTES = 4 << 30
 
 
 class ReportCommand(Command):
     """Explain an operation, a function or a script on this machine: where time and memory go, and why.
 
-    An operation (matmul): the ladder from Python loops to the fastest code, time, hits and allocations
-    line by line, the dispatcher's paths; they are written to the profile that the dispatcher reads.
+    An operation, such as matmul: the ladder from Python loops to the fastest code, time, hits and
+    allocations line by line, the dispatcher's paths; they are written to the profile that the dispatcher
+    reads.
 
     A function (package.module:function) or a script (train.py): it runs in a process of its own, at its
     own speed, with its threads sampled and its NumPy buffers and operations counted. What a script is
@@ -66,7 +69,7 @@ class ReportCommand(Command):
             "target",
             nargs="?",
             metavar="TARGET",
-            help=f"an operation ({', '.join(TARGETS)}), package.module:function, or a script",
+            help="an operation of the registry, such as matmul or gelu, package.module:function, or a script",
         )
         parser.add_argument("-m", dest="module", metavar="MODULE", help="a module to run as a script")
         _add_operation_options(parser.add_argument_group("operations"))
@@ -119,8 +122,13 @@ class ReportCommand(Command):
 
 
 def _add_operation_options(group: argparse._ArgumentGroup) -> None:
-    defaults = ", ".join(f"{target.default_size} for {name}" for name, target in TARGETS.items())
-    group.add_argument("--size", type=int, metavar="N", help=f"size of the ladder; default: {defaults}")
+    group.add_argument(
+        "--size",
+        type=int,
+        metavar="N",
+        help="size of the ladder: of matmul the side of the matrices, default 512; else elements of the "
+        "first operand, by default those of the registry's largest example",
+    )
     group.add_argument(
         "--shapes", metavar="SHAPES", help="shapes of the operands instead, such as 64x784,784x128"
     )
@@ -217,6 +225,8 @@ def _explain(target: Target, arguments: argparse.Namespace) -> Document:
 def _case(target: Target, arguments: argparse.Namespace) -> Case:
     dtype = DTYPES[0] if arguments.dtype is None else arguments.dtype
     if arguments.shapes is None:
+        if arguments.size is None and target.op != "matmul":
+            return target.profile_cases(dtype)[-1]
         size = target.default_size if arguments.size is None else arguments.size
         if not target.smallest_size <= size <= target.largest_size:
             raise CommandError(f"--size {size}: expected {target.smallest_size} to {target.largest_size}")
@@ -229,9 +239,11 @@ def _case(target: Target, arguments: argparse.Namespace) -> Case:
     template = target.case(target.smallest_size, dtype)
     try:
         case = replace(template, shapes=shapes, layout="C" * len(shapes))
-        work = flops(case)
+        work, held = flops(case), moved_bytes(case)
     except ValueError as error:
         raise CommandError(f"--shapes {arguments.shapes}: {error}") from error
     if not 0 < work <= LARGEST_FLOPS:
         raise CommandError(f"--shapes {arguments.shapes}: {work:,} FLOPs; expected 1 to {LARGEST_FLOPS:,}")
+    if held > LARGEST_BYTES:
+        raise CommandError(f"--shapes {arguments.shapes}: {held:,} bytes; expected at most {LARGEST_BYTES:,}")
     return case

@@ -6,12 +6,10 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
 
-from ..cases import DTYPES, Case, flops, product_case, square_case
+from ..cases import DTYPES, Case, example_case, flops, product_case, square_case
 from ..document import Document, Section
 from ..measure import machine
 from ..measure.launches import Job, measure_launches
@@ -20,7 +18,7 @@ from ..measure.timer import Schedule
 from ..measure.worker import WorkerError
 from ..model import quiet
 from ..model.geometry import CacheLevel, machine_levels
-from ..model.roofline import FASTEST, Roof, capacities, measure_bandwidths, measure_peak
+from ..model.roofline import Roof, capacities, fastest_mean, measure_bandwidths, measure_peak
 from ..progress import progress_bar
 from . import _roofline_sections as sections
 from ._base import Command, CommandError, known_name, whole_number
@@ -166,11 +164,6 @@ def default_cases(name: str, dtype: str) -> tuple[Case, ...]:
     tuple of Case
         At least one.
 
-    Raises
-    ------
-    CommandError
-        If nobody has named cases for it.
-
     Examples
     --------
     >>> default_cases("matmul", "float32")[0].name
@@ -180,18 +173,7 @@ def default_cases(name: str, dtype: str) -> tuple[Case, ...]:
     """
     if name in CASES:
         return CASES[name](dtype)
-    spec = OPERATIONS[name]
-    if not spec.example_shapes:
-        raise CommandError(f"there are no default shapes for {name}; give some with --shapes")
-    params = _params_of(name)
-    return tuple(
-        Case(name, dtype, shapes, "C" * len(shapes), params=params) for shapes in spec.example_shapes
-    )
-
-
-def _params_of(name: str) -> tuple[tuple[str, Any], ...]:
-    """Return the usual parameters of an operation, as a case has them."""
-    return tuple(sorted(OPERATIONS[name].example_params[0].items()))
+    return tuple(example_case(name, dtype, shapes) for shapes in OPERATIONS[name].example_shapes)
 
 
 def parse_case(name: str, text: str, dtype: str) -> Case:
@@ -228,7 +210,7 @@ def parse_case(name: str, text: str, dtype: str) -> Case:
     except ValueError:
         raise CommandError(f"--shapes {text}: expected such as 64x784,784x128") from None
     try:
-        case = Case(name, dtype, shapes, "C" * len(shapes), params=_params_of(name))
+        case = example_case(name, dtype, shapes)
         count = flops(case)
     except ValueError as error:
         raise CommandError(f"--shapes {text}: {error}") from error
@@ -298,16 +280,11 @@ def measure_roofs(
             advance(f"{name}, {sections.threads_text(count)}")
             peaks[name][count] = measure_peak(name, count)
         try:
-            bandwidths = measure_bandwidths(levels, count, _seconds, advance)
+            bandwidths = measure_bandwidths(levels, count, fastest_mean, advance)
         except RuntimeError as error:
             raise CommandError(str(error), exit_code=1) from error
         roofs.append(Roof(dtype, count, peaks[dtype][count], bandwidths, capacities(levels, count)))
     return peaks, roofs
-
-
-def _seconds(samples: Sequence[float]) -> float:
-    # A roof is what nothing exceeds: a core that others use half of the time has the same roof.
-    return float(np.mean(np.sort(samples)[:FASTEST]))
 
 
 def _place(entry: Measurement, roof: Roof) -> Any:

@@ -1,4 +1,4 @@
-"""The ladder: the same product from Python loops to the fastest code, on one case."""
+"""The ladder: the same call from Python loops to the fastest code, on one case."""
 
 from __future__ import annotations
 

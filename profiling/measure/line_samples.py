@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tensorops.dispatch.records import Entry
 
-from ..cases import Case, flops, result_shape
+from ..cases import Case, case_of_entry, flops
 from ..collect.line_table import LineTable
 from ..collect.samples import Sample
 from .contenders import get_library
@@ -55,7 +53,7 @@ def sample_contender(
         return [], {"reason": reason}
     library = get_library(contender)
     library.set_threads(threads)
-    loop = library.loop(case, case.operands(), np.empty(result_shape(case), case.dtype))
+    loop = library.loop(case, case.operands(), case.results())
     once = max(loop(1), 1e-7)
     count = max(1, int(PIECE_SECONDS / once))
     elapsed, calls = 0.0, 0
@@ -138,7 +136,7 @@ def with_hotspots(entries: Iterable[Entry]) -> list[Entry]:
     known: dict[tuple[str, str, bool], str | None] = {}
     found = []
     for entry in entries:
-        case = Case(entry.op, entry.dtype, entry.shapes, entry.layout, "", entry.params)
+        case = case_of_entry(entry)
         paths = {}
         for path, result in entry.paths.items():
             key = (entry.op, path, flops(case) > SMALL_FLOPS)

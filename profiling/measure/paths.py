@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-import tensorops
 from tensorops.dispatch.schema import Entry, PathResult
 
-from ..cases import Case, result_shape
+from ..cases import Case
 from ..collect.allocations import count_allocations
 from ..targets import Target, profile_paths
-from .contenders import forced_path
+from .contenders import get_library
 from .launches import Job
 from .run import Measurement
 from .timer import Schedule
@@ -85,10 +82,35 @@ def path_entries(measurements: Sequence[Measurement], hotspots: Mapping[str, str
                 bytes=size,
                 hotspot=hotspots.get(path),
             )
-        entries.append(
-            Entry(case.op, case.dtype, case.shapes, case.layout, threads=measurement.threads, paths=paths)
-        )
+        entries.append(entry_of(case, measurement.threads, paths))
     return entries
+
+
+def entry_of(case: Case, threads: int, paths: Mapping[str, PathResult]) -> Entry:
+    """Return the profile's entry for a case.
+
+    Parameters
+    ----------
+    case : Case
+        What was measured.
+    threads : int
+        Threads that it was given.
+    paths : mapping of str to PathResult
+        Results.
+
+    Returns
+    -------
+    Entry
+        Of the call as the dispatcher sees it.
+
+    Examples
+    --------
+    >>> from profiling.cases import square_case
+    >>> entry_of(square_case(8, "float32"), 2, {}).threads
+    2
+    """
+    call = case.call(threads)
+    return Entry(call.op, call.dtype, call.shapes, call.layout, call.params, call.in_place, threads, paths)
 
 
 def allocations_of_path(path: str, case: Case) -> tuple[int, int]:
@@ -112,11 +134,11 @@ def allocations_of_path(path: str, case: Case) -> tuple[int, int]:
     >>> allocations_of_path("numpy", square_case(8, "float32"))
     (0, 0)
     """
-    operands = case.operands()
-    out = np.empty(result_shape(case), case.dtype)
-    function = getattr(tensorops, case.op)
-    with forced_path(path):
-        function(*operands, out=out)
-        with count_allocations() as counter:
-            function(*operands, out=out)
-    return counter.count, counter.bytes
+    loop = get_library(PREFIX + path).loop(case, case.operands(), case.results())
+    loop(2)
+    # Two loops differ by what one call allocates; the loop around the calls costs the same in both.
+    with count_allocations() as one:
+        loop(2)
+    with count_allocations() as two:
+        loop(3)
+    return two.count - one.count, two.bytes - one.bytes

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from tensorops.backends import Call, usable_paths
+from tensorops.backends import usable_paths
 from tensorops.dispatch import policy
 from tensorops.dispatch.records import Profile, encode_entry
 from tensorops.dispatch.schema import Entry
@@ -239,11 +239,7 @@ def _groups(ops: Sequence[str], dtypes: Sequence[str], tuned: Tuned) -> list[_Gr
 
 
 def _usable(case: Case, threads: int) -> tuple[str, ...]:
-    return usable_paths(_call(case, threads))[0]
-
-
-def _call(case: Case, threads: int) -> Call:
-    return Call.of(case.op, case.dtype, case.shapes, case.layout, dict(case.params), threads)
+    return usable_paths(case.call(threads))[0]
 
 
 def _next(group: _Group, threads: Sequence[int], groups: Sequence[_Group]) -> Case | None:
@@ -299,8 +295,8 @@ def predicted_times(case: Case, threads: int, profile: Profile | None) -> Mappin
     >>> predicted_times(case_of("matmul", "float32", (8, 8, 8, 1)), 1, Profile({}))
     {}
     """
-    usable, excluded = usable_paths(_call(case, threads))
-    choice = policy.choose(_call(case, threads), profile, usable, excluded)
+    usable, excluded = usable_paths(case.call(threads))
+    choice = policy.choose(case.call(threads), profile, usable, excluded)
     return {
         f"{item.path}:{item.threads or threads}": item.predicted_seconds
         for item in choice.candidates

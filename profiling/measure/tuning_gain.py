@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tensorops.backends import Call, usable_paths
+from tensorops.backends import usable_paths
 from tensorops.dispatch import policy
 from tensorops.dispatch.records import Entry, Profile
 
-from ..cases import Case
+from ..cases import Case, case_of_entry
 from .tuning_timer import Timed, contender_key
 
 CONFIRMED = 8
@@ -58,27 +58,6 @@ class Change:
         }
 
 
-def case_of_entry(entry: Entry) -> Case:
-    """Return the case that an entry of the profile was measured on.
-
-    Parameters
-    ----------
-    entry : Entry
-        An entry.
-
-    Returns
-    -------
-    Case
-        The same call.
-
-    Examples
-    --------
-    >>> case_of_entry(Entry("matmul", "float32", ((2, 3), (3, 4)))).name
-    '2x3x4 float32'
-    """
-    return Case(entry.op, entry.dtype, entry.shapes, entry.layout, "", entry.params)
-
-
 def choice_of(case: Case, threads: int, profile: Profile | None) -> tuple[str, int]:
     """Return the path and the number of threads that the dispatcher takes for a call.
 
@@ -104,7 +83,7 @@ def choice_of(case: Case, threads: int, profile: Profile | None) -> tuple[str, i
     >>> choice_of(case_of("matmul", "float32", (8, 8, 8, 1)), 1, None)
     ('blocked/small', 1)
     """
-    call = Call.of(case.op, case.dtype, case.shapes, case.layout, dict(case.params), threads)
+    call = case.call(threads)
     choice = policy.choose(call, profile, *usable_paths(call))
     return contender_key(choice.path, choice.threads, case)
 

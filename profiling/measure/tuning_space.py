@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tensorops.operations import OPERATIONS
 
-from ..cases import Case, result_shape
+from ..cases import Case
 
 Sizes = tuple[int, int, int, int]
 
@@ -176,7 +176,7 @@ def case_of(
     layout : str
         Letters of the first operands; the others are as allocated.
     params : tuple of (str, object)
-        Parameters of the call.
+        Parameters of the call; by default the usual ones.
 
     Returns
     -------
@@ -188,6 +188,7 @@ def case_of(
     >>> case_of("matmul", "float32", (2, 3, 4, 1)).shapes
     ((2, 3), (3, 4))
     """
+    params = params or tuple(sorted(OPERATIONS[op].example_params[0].items()))
     shapes = tuple(tuple(shape) for shape in OPERATIONS[op].shapes_of(sizes, dict(params)))
     return Case(op, dtype, shapes, layout.ljust(len(shapes), "C")[: len(shapes)], "", params)
 
@@ -254,8 +255,8 @@ def footprint(case: Case) -> int:
     >>> footprint(case_of("matmul", "float32", (2, 2, 2, 1)))
     48
     """
-    elements = sum(math.prod(shape) for shape in (*case.shapes, result_shape(case)))
-    return elements * (8 if case.dtype == "float64" else 4)
+    itemsize = 8 if case.dtype == "float64" else 4
+    return OPERATIONS[case.op].bytes(case.shapes, itemsize, dict(case.params))
 
 
 def _layout(op: str, share: float) -> str:

@@ -17,11 +17,10 @@ from typing import Self
 import numpy as np
 
 from tensorops.dispatch.schema import Entry, PathResult
-from tensorops.operations import OPERATIONS
 
 from ..cases import Case, flops
 from ..targets import profile_paths
-from .paths import PREFIX
+from .paths import PREFIX, entry_of
 from .stats import student_quantile
 from .timer import Contender, calibrate, garbage_collection_off, turns
 from .tuning_space import cost_class
@@ -182,11 +181,7 @@ class PathTimer:
                     n = sum(len(block) for block in samples[key])
                     results[key[0]] = PathResult(middle, low, high, n=n, allocations=buffers, bytes=size)
             if results:
-                layout, params = case.layout, case.params
-                in_place = OPERATIONS[case.op].in_place
-                entries.append(
-                    Entry(case.op, case.dtype, case.shapes, layout, params, in_place, count, results)
-                )
+                entries.append(entry_of(case, count, results))
         return Timed(case, tuple(entries), errors)
 
     def samples(self, case: Case, seconds: float, blocks: int) -> dict[Key, list[list[float]]]:

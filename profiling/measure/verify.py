@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tensorops.operations import OPERATIONS
 
-from ..cases import Case, flops, result_shape
+from ..cases import Case, Results, flops, result_shape
 
 AFFORDABLE_FLOPS = 2**21
 """Up to here the reference, plain and in float64, is quick enough to be asked."""
@@ -67,7 +67,7 @@ def check_product(a: NDArray[Any], b: NDArray[Any], c: NDArray[Any], seed: int =
     return f"wrong result in {wrong} of {expected.size} rows" if wrong else None
 
 
-def check_result(case: Case, operands: tuple[NDArray[Any], ...], result: NDArray[Any]) -> str | None:
+def check_result(case: Case, operands: tuple[NDArray[Any], ...], result: Results) -> str | None:
     """Tell what is wrong with the result of any operation, or return None.
 
     Parameters
@@ -76,14 +76,13 @@ def check_result(case: Case, operands: tuple[NDArray[Any], ...], result: NDArray
         What was computed.
     operands : tuple of ndarray
         Operands, as they were before the call.
-    result : ndarray
+    result : ndarray or tuple of ndarray
         The result in question.
 
     Returns
     -------
     str or None
-        A sentence for people, or None if it is right: a plain product by Freivalds' check, anything else by
-        the reference within the stated error, or by NumPy where the reference would take too long.
+        As `Check.problem`.
 
     Examples
     --------
@@ -92,28 +91,85 @@ def check_result(case: Case, operands: tuple[NDArray[Any], ...], result: NDArray
     >>> check_result(case, (a, b), a @ b) is None
     True
     """
-    if case.op == "matmul":
-        first, second = operands
-        if result.shape != result_shape(case):
-            return f"wrong shape {result.shape}, expected {result_shape(case)}"
-        rows = first[None] if first.ndim == 1 else first
-        columns = second[:, None] if second.ndim == 1 else second
-        batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
-        return check_product(rows, columns, result.reshape(*batch, rows.shape[-2], columns.shape[-1]))
-    spec, params = OPERATIONS[case.op], dict(case.params)
-    if flops(case) <= AFFORDABLE_FLOPS:
-        expected = spec.reference(*operands, **params)
-        bound: Any = spec.error_bound(*operands, **params)
-    else:
+    return Check(case, operands).problem(result)
+
+
+class Check:
+    """The check of several results of one case; what is expected is computed once.
+
+    Parameters
+    ----------
+    case : Case
+        What is computed.
+    operands : tuple of ndarray
+        Operands, as they were before the call.
+    """
+
+    def __init__(self, case: Case, operands: tuple[NDArray[Any], ...]) -> None:
+        self.case = case
+        self.operands = operands
+        self._expected: list[tuple[NDArray[Any], Any]] | None = None
+
+    def problem(self, result: Results) -> str | None:
+        """Tell what is wrong with a result, or return None.
+
+        Parameters
+        ----------
+        result : ndarray or tuple of ndarray
+            As `Case.results`.
+
+        Returns
+        -------
+        str or None
+            A sentence for people, or None if it is right: a plain product by Freivalds' check, anything else
+            by the reference within the stated error, or by NumPy where the reference would take too long.
+        """
+        if self.case.op == "matmul":
+            assert isinstance(result, np.ndarray)
+            return _check_matmul(self.case, self.operands, result)
+        if self._expected is None:
+            self._expected = self._find_expected()
+        parts = result if isinstance(result, tuple) else (result,)
+        problems = [_difference(part, *one) for part, one in zip(parts, self._expected, strict=False)]
+        return next((text for text in problems if text), None)
+
+    def _find_expected(self) -> list[tuple[NDArray[Any], Any]]:
+        case = self.case
+        spec, params = OPERATIONS[case.op], dict(case.params)
+        if flops(case) <= AFFORDABLE_FLOPS:
+            expected = spec.reference(*self.operands, **params)
+            bounds = spec.error_bound(*self.operands, **params)
+            return list(zip(expected, bounds, strict=True)) if spec.outputs > 1 else [(expected, bounds)]
         twin = spec.numpy_function()
         if twin is None:
-            return None
-        expected = twin(*operands, **params)
+            return []
+        # A twin of an operation in place may write into its operands.
+        found = twin(*[np.copy(operand) for operand in self.operands], **params)
         # Two roundings of one sum: sums of a thousand terms differ by a few hundred units at most.
-        bound = 1e3 * np.finfo(case.dtype).eps * max(1.0, float(np.abs(expected).max(initial=0.0)))
+        share = 1e3 * np.finfo(case.dtype).eps
+        return [
+            (part, share * max(1.0, float(np.abs(part).max(initial=0.0))))
+            for part in (found if isinstance(found, tuple) else (found,))
+            if part is not None
+        ]
+
+
+def _check_matmul(case: Case, operands: tuple[NDArray[Any], ...], result: NDArray[Any]) -> str | None:
+    first, second = operands
+    if result.shape != result_shape(case):
+        return f"wrong shape {result.shape}, expected {result_shape(case)}"
+    rows = first[None] if first.ndim == 1 else first
+    columns = second[:, None] if second.ndim == 1 else second
+    batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    return check_product(rows, columns, result.reshape(*batch, rows.shape[-2], columns.shape[-1]))
+
+
+def _difference(result: NDArray[Any], expected: Any, bound: Any) -> str | None:
+    expected = np.asarray(expected)
     if result.shape != expected.shape:
         return f"wrong shape {result.shape}, expected {expected.shape}"
-    right = (np.abs(result - expected) <= bound) | (result == expected)
+    with np.errstate(invalid="ignore"):
+        right = (np.abs(result - expected) <= bound) | (result == expected)
     right |= np.isnan(result) & np.isnan(expected)
     wrong = int(np.count_nonzero(~right))
     return f"wrong result in {wrong} of {expected.size} elements" if wrong else None

@@ -2,7 +2,8 @@
 
 from .code import CodeTarget, FunctionTarget, ScriptTarget, UnknownTargetError, parse_target
 from .functions import evaluate_arguments, load_function, run_setup
-from .operations import TARGETS, Rung, Target, TracedCall, profile_paths, run_traced, traced_functions
+from .ladder import Rung, Target, TracedCall
+from .operations import TARGETS, profile_paths, run_traced, traced_functions
 
 __all__ = [
     "TARGETS",

@@ -4,102 +4,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from tensorops.backends import Call, usable_paths
+from tensorops.backends import usable_paths
+from tensorops.operations import OPERATIONS
 
 from ..cases import Case, flops, product_case, square_case
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of the ladder from plain loops to the fastest code.
-
-    Attributes
-    ----------
-    title : str
-        Name for people.
-    contender : str
-        Name for ``profiling.measure.contenders.get_library``.
-    idea : str
-        What it does that the rung before does not.
-    largest : int or None
-        Largest size it is measured at; its time at a larger one is extrapolated by the flops.
-    """
-
-    title: str
-    contender: str
-    idea: str
-    largest: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TracedCall:
-    """A compiled function whose lines are counted on its traced twin.
-
-    Attributes
-    ----------
-    module : str
-        Name of the source's module below ``tensorops.kernels`` and of the twin below ``tensorops._traced``.
-    function : str
-        Name of the function.
-    contender : str
-        The same function untraced, for ``profiling.measure.contenders.get_library``.
-    path : str or None
-        The dispatcher's path that it is; its hottest line is noted in the profile.
-    options : tuple of (str, object)
-        Keyword arguments beside the operands and the result.
-    """
-
-    module: str
-    function: str
-    contender: str
-    path: str | None = None
-    options: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One operation, as the report looks at it.
-
-    Attributes
-    ----------
-    op : str
-        Name in the operation registry.
-    default_size, smallest_size, largest_size : int
-        Sizes of the ladder.
-    case : callable
-        ``case(size, dtype) -> Case``.
-    ladder : tuple of Rung
-        From the slowest to the fastest; the base of the speed-ups is `base`.
-    base : str
-        Contender that speed-ups are relative to.
-    traced : tuple of TracedCall
-        Functions whose lines are counted.
-    traced_size : int
-        Size they are counted at: large enough for the loops to show, small enough for the tracer.
-    sampled : tuple of (str, int)
-        Paths whose lines get their time by sampling alone, and the size they run at.
-    profile_cases : callable
-        ``profile_cases(dtype) -> tuple of Case``: where the dispatcher's paths are measured.
-    """
-
-    op: str
-    default_size: int
-    smallest_size: int
-    largest_size: int
-    case: Callable[[int, str], Case]
-    ladder: tuple[Rung, ...]
-    base: str
-    traced: tuple[TracedCall, ...]
-    traced_size: int
-    sampled: tuple[tuple[str, int], ...]
-    profile_cases: Callable[[str], tuple[Case, ...]]
-
+from .ladder import Rung, Target, TracedCall
+from .registered import registered_target
 
 PYTHON_LARGEST = 128
 COMPILED_LARGEST = 1024
@@ -129,7 +42,7 @@ def profile_paths(case: Case, threads: int) -> tuple[str, ...]:
     >>> "naive" in profile_paths(square_case(512, "float32"), 1)
     False
     """
-    call = Call.of(case.op, case.dtype, case.shapes, case.layout, dict(case.params), threads)
+    call = case.call(threads)
     slow = {"python"} if flops(case) <= LOOPS_LARGEST_FLOPS else {"python", "naive"}
     return tuple(path for path in usable_paths(call)[0] if path not in slow)
 
@@ -139,7 +52,7 @@ def _product_profile_cases(dtype: str) -> tuple[Case, ...]:
     return (*squares, product_case(64, 784, 128, dtype))
 
 
-TARGETS: Mapping[str, Target] = MappingProxyType(
+_OWN: Mapping[str, Target] = MappingProxyType(
     {
         "matmul": Target(
             op="matmul",
@@ -197,6 +110,12 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
 )
 
 
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {op: _OWN[op] if op in _OWN else registered_target(op) for op in OPERATIONS}
+)
+"""One for every operation of the registry."""
+
+
 def traced_functions(target: Target) -> list[Callable[..., Any]]:
     """Return the twins of a target's traced functions.
 
@@ -228,6 +147,6 @@ def run_traced(target: Target, dtype: str) -> None:
     """
     case = target.case(target.traced_size, dtype)
     operands = case.operands()
-    out = np.empty((target.traced_size, target.traced_size), dtype)
+    out = case.results()
     for call, function in zip(target.traced, traced_functions(target), strict=True):
         function(*operands, out, **dict(call.options))

@@ -1,15 +1,64 @@
-"""The course's own matrix product: three Python loops over Python numbers."""
+"""The course's own loops, over Python numbers: the matrix product, and an element at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from tensorops.backends.base import Array, Call, ComputeBackend, only_float_matmul
+from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend, only_float_matmul
+from tensorops.elementwise_table import ELEMENTWISE
+from tensorops.operations import OPERATIONS
 
 Rows = list[list[float]]
+Formula = Callable[..., float]
+
+_ELEMENTWISE = frozenset(item.name + form for item in ELEMENTWISE for form in item.forms)
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _relu(x: float) -> float:
+    # A NaN compares with nothing, and stays.
+    return 0.0 if x <= 0 else x
+
+
+def _div(x: float, y: float) -> float:
+    if y:
+        return x / y
+    return math.nan if x == 0 or x != x else math.copysign(math.inf, x) * math.copysign(1.0, y)
+
+
+FORMULAS: Mapping[str, Formula] = MappingProxyType(
+    {
+        "relu": _relu,
+        "leaky_relu": lambda x, slope=0.01: x if x > 0 else slope * x,
+        "exp": _exp,
+        "tanh": math.tanh,
+        "sigmoid": lambda x: 1 / (1 + _exp(-x)),
+        "add": lambda x, y: x + y,
+        "sub": lambda x, y: x - y,
+        "mul": lambda x, y: x * y,
+        "div": _div,
+        "axpy": lambda y, x, alpha: y + alpha * x,
+        "scale_shift": lambda x, scale, shift: x * scale + shift,
+        "bias_add": lambda x, b: x + b,
+        "bias_relu": lambda x, b: _relu(x + b),
+        "add_relu": lambda x, y: _relu(x + y),
+        "relu_backward": lambda grad, y: 0.0 if y <= 0 else grad,
+        "sigmoid_backward": lambda grad, y: grad * y * (1 - y),
+        "tanh_backward": lambda grad, y: grad * (1 - y * y),
+    }
+)
+"""What a line of Python says as exactly as the definition. The others call the definition itself."""
 
 
 def matmul_lists(a: Rows, b: Rows) -> Rows:
@@ -44,6 +93,31 @@ def matmul_lists(a: Rows, b: Rows) -> Rows:
     return product
 
 
+def formula_of(op: str) -> Formula:
+    """Return an elementwise operation on Python numbers.
+
+    Parameters
+    ----------
+    op : str
+        Name in the operation registry.
+
+    Returns
+    -------
+    callable
+        ``f(*numbers, **params) -> float``.
+
+    Examples
+    --------
+    >>> formula_of("relu_")(-2.0)
+    0.0
+    """
+    known = FORMULAS.get(op.removesuffix("_"))
+    if known is not None:
+        return known
+    reference = OPERATIONS[op].reference
+    return lambda *numbers, **params: float(reference(*numbers, **params))
+
+
 class PythonBackend(ComputeBackend):
     """Pure Python, the learner's starting point and the slow end of every ladder.
 
@@ -57,20 +131,37 @@ class PythonBackend(ComputeBackend):
 
     def supports(self, call: Call) -> str | None:
         """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
-        return only_float_matmul(call)
+        if call.op not in _ELEMENTWISE:
+            return only_float_matmul(call)
+        if call.dtype not in FLOAT_DTYPES:
+            return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
+        return None
 
     def run(
         self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
     ) -> Array:
-        """Compute a product into `out`, one matrix of the batch after the other: see `ComputeBackend`."""
-        a, b = arrays
+        """Compute into `out`, one matrix or one element after the other: see `ComputeBackend`."""
+        params.pop("threads", None)
+        # Too large for float32 is an infinity, as in every other backend, and no warning.
+        with np.errstate(all="ignore"):
+            if op in _ELEMENTWISE:
+                self._elements(formula_of(op), arrays, out, params)
+            else:
+                self._products(arrays[0], arrays[1], out)
+        return out
+
+    def _elements(
+        self, formula: Formula, arrays: Sequence[Array], out: Array, params: Mapping[str, Any]
+    ) -> None:
+        operands = [np.broadcast_to(x, out.shape).ravel().tolist() for x in arrays]
+        results = [formula(*numbers, **params) for numbers in zip(*operands, strict=True)]
+        out[...] = np.array(results, dtype=np.float64).reshape(out.shape)
+
+    def _products(self, a: Array, b: Array, out: Array) -> None:
         if a.shape[-1] == 0:
             # A list of no rows has no width to take the columns from.
             out[...] = 0
-            return out
-        # Too large for float32 is an infinity, as in every other backend, and no warning.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for item in np.ndindex(out.shape[:-2]):
-                product = matmul_lists(a[item].tolist(), b[item].tolist())
-                out[item] = np.array(product, dtype=np.float64).reshape(out.shape[-2:])
-        return out
+            return
+        for item in np.ndindex(out.shape[:-2]):
+            product = matmul_lists(a[item].tolist(), b[item].tolist())
+            out[item] = np.array(product, dtype=np.float64).reshape(out.shape[-2:])
