@@ -148,7 +148,7 @@ def ladder_jobs(target: Target, case: Case) -> list[Job]:
     """
     cases: dict[Case, list[str]] = {}
     for rung in ladder_rungs(target, case):
-        cases.setdefault(_measured_case(rung, case), []).append(rung.contender)
+        cases.setdefault(measured_case(rung, case), []).append(rung.contender)
     return [
         Job(measured, tuple(cases[measured]), SLOW, oracle=flops(measured) <= ORACLE_FLOPS)
         for measured in sorted(cases, key=flops)
@@ -175,10 +175,10 @@ def ladder_steps(target: Target, case: Case, measured: Sequence[Measurement]) ->
     by_case: Mapping[Case, Measurement] = {measurement.case: measurement for measurement in measured}
     rungs = ladder_rungs(target, case)
     first = base_rung(target, rungs)
-    base = by_case[_measured_case(first, case)]
+    base = by_case[measured_case(first, case)]
     steps = []
     for rung in rungs:
-        own = by_case[_measured_case(rung, case)]
+        own = by_case[measured_case(rung, case)]
         if own is base:
             speedup = base.ratio(rung.contender, first.contender)
         else:
@@ -190,8 +190,21 @@ def ladder_steps(target: Target, case: Case, measured: Sequence[Measurement]) ->
     return steps
 
 
-def _measured_case(rung: Rung, case: Case) -> Case:
-    """Return the case with no dimension above the rung's largest."""
+def measured_case(rung: Rung, case: Case) -> Case:
+    """Return the case with no dimension above the rung's largest.
+
+    Parameters
+    ----------
+    rung : Rung
+        Who computes.
+    case : Case
+        The case asked for.
+
+    Returns
+    -------
+    Case
+        What is measured; a larger time is extrapolated from it.
+    """
     if rung.largest is None:
         return case
     most = rung.largest
