@@ -272,14 +272,12 @@ def _judged_by_runs(
     before: Recording, after: Recording, matches: Sequence[Match[Line]], sums: LinePair, drift: Drift
 ) -> tuple[dict[int, Change], Change]:
     """Judge lines of several runs each, by their spread from run to run."""
-    pairs = [(_series(match.before, before), _series(match.after, after)) for match in matches]
+    sides = [(match.before, match.after) for match in matches]
     whole = [
-        Series(
-            tuple(map(sum, zip(*(pair[side].seconds for pair in pairs), strict=True))),
-            recording.sample_seconds,
-        )
+        Series(_program_seconds([match[side] for match in sides], recording), recording.sample_seconds)
         for side, recording in enumerate((before, after))
     ]
+    pairs = [(_series(one, before, whole[0]), _series(other, after, whole[1])) for one, other in sides]
     machine = series_drift(whole[0], whole[1], drift)
     found = {}
     judged = [number for number, pair in enumerate(pairs) if runs_change(*pair, machine, 1.0).known]
@@ -289,9 +287,16 @@ def _judged_by_runs(
     return found, runs_change(whole[0], whole[1], machine, TOTAL_SHARE)
 
 
-def _series(line: Line | None, recording: Recording) -> Series:
-    seconds = line.runs if line is not None and line.runs else (0.0,) * recording.runs
-    return Series(seconds, recording.sample_seconds)
+def _series(line: Line | None, recording: Recording, whole: Series) -> Series:
+    return Series(_run_seconds(line, recording), recording.sample_seconds, whole.seconds)
+
+
+def _run_seconds(line: Line | None, recording: Recording) -> tuple[float, ...]:
+    return line.runs if line is not None and line.runs else (0.0,) * recording.runs
+
+
+def _program_seconds(lines: Sequence[Line | None], recording: Recording) -> tuple[float, ...]:
+    return tuple(map(sum, zip(*(_run_seconds(line, recording) for line in lines), strict=True)))
 
 
 def _place(line: Line) -> tuple[str, int]:

@@ -2,8 +2,9 @@
 
 One run tells nothing about the next: on a shared machine the same line differs by six to nine per cent from
 run to run. A series of runs measures its own spread. Disturbances only ever add time, so the quieter
-runs of each series are compared; how far a whole series may be off, because the machine was busier while
-it ran, is judged by how much the whole program differs from run to run.
+runs of each series are compared: those in which the whole program took least, because the runs in which a
+line itself took least are also those in which the sampler missed it. How far a whole series may be off,
+because the machine was busier while it ran, is judged by how much the whole program differs from run to run.
 """
 
 from __future__ import annotations
@@ -19,11 +20,9 @@ from .difference import UNKNOWN, UNSHARED, Change, Drift, judge
 FEWEST_RUNS = 4
 """Runs in each file from which their spread says something."""
 FEWEST_SAMPLES_PER_RUN = 8
-"""A line with fewer in both files is not judged: its fastest runs are those that the sampler missed."""
+"""A line with fewer in both files is not judged: whether it or its neighbour is hit is luck."""
 QUIET_SHARE = 0.5
-"""Of the runs, the fastest, that are compared."""
-QUIET_VARIANCE = 1.35
-"""Variance of the mean of the lower half of some normal errors over that of the mean of all."""
+"""Of the runs, those in which the program was fastest, that are compared."""
 SERIES_SHARE = 0.5
 """Error of a whole series, as a share of the spread of the program's time from run to run."""
 SERIES_SD = 0.01
@@ -45,10 +44,13 @@ class Series:
         Processor time in each run.
     interval : float
         Seconds that a sample stands for.
+    program : tuple of float
+        Time of the whole program in each run, by which the quieter ones are told; the line's own if empty.
     """
 
     seconds: tuple[float, ...]
     interval: float
+    program: tuple[float, ...] = ()
 
     @property
     def samples(self) -> float:
@@ -58,17 +60,20 @@ class Series:
     @property
     def log(self) -> float:
         """Logarithm of the time of the quieter runs; of half a sample where there is none."""
-        return float(_quiet(np.array([self.seconds]), self.interval)[0])
+        return float(self._quiet(np.arange(len(self.seconds))[np.newaxis])[0])
 
     @property
     def variance(self) -> float:
         """Of `log`: what drawing other runs would make of it, and at least the chance of sampling."""
-        runs = np.array(self.seconds)
-        drawn = np.random.default_rng(stats.SEED).integers(0, runs.size, size=(REPLICATES, runs.size))
-        spread = float(np.var(_quiet(runs[drawn], self.interval)))
+        runs = len(self.seconds)
+        drawn = np.random.default_rng(stats.SEED).integers(0, runs, size=(REPLICATES, runs))
+        spread = float(np.var(self._quiet(drawn)))
         # A bootstrap knows the spread of its runs, which is that of all runs but for this factor.
-        spread *= runs.size / (runs.size - 1)
-        return max(spread, QUIET_VARIANCE / (self.samples * runs.size + 1))
+        spread *= runs / (runs - 1)
+        samples = self.samples * _quiet_count(runs) + 1
+        whole = sum(self.program or self.seconds) / runs / self.interval * _quiet_count(runs) + 1
+        # Which samples of the program hit this line is chance; how many there are is hardly any.
+        return max(spread, max(0.0, 1 - samples / whole) / samples)
 
     @property
     def spread(self) -> float:
@@ -77,13 +82,18 @@ class Series:
         low, high = np.quantile(logs, [0.25, 0.75])
         return float((high - low) / 1.349)
 
+    def _quiet(self, drawn: stats.Integers) -> stats.Floats:
+        """Return the logarithm of the mean time in the quieter ones of each row of runs."""
+        count = _quiet_count(drawn.shape[1])
+        program = np.array(self.program or self.seconds)[drawn]
+        fastest = np.argpartition(program, count - 1, axis=1)[:, :count]
+        seconds = np.take_along_axis(np.array(self.seconds)[drawn], fastest, axis=1)
+        quiet: stats.Floats = np.log(np.maximum(seconds.mean(axis=1), self.interval / 2))
+        return quiet
 
-def _quiet(runs: stats.Floats, interval: float) -> stats.Floats:
-    """Return the logarithm of the mean of the fastest runs of each row."""
-    count = max(2, round(QUIET_SHARE * runs.shape[1]))
-    fastest = np.partition(runs, count - 1, axis=1)[:, :count]
-    quiet: stats.Floats = np.log(np.maximum(fastest.mean(axis=1), interval / 2))
-    return quiet
+
+def _quiet_count(runs: int) -> int:
+    return max(2, round(QUIET_SHARE * runs))
 
 
 def enough_runs(before: int, after: int) -> bool:

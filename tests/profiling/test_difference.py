@@ -1,13 +1,14 @@
 """What changed between two runs: equal ones stay silent, planted changes are found."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiling.measure import difference
+from profiling.measure import difference, run_difference
 from profiling.measure.difference import (
     Change,
     Drift,
@@ -188,3 +189,16 @@ def test_verdict_and_threshold(interval, verdict, fails):
     change = Change(interval)
     assert change.verdict == verdict
     assert change.exceeds(0.05) == fails
+
+
+def test_the_quieter_runs_are_those_of_the_program_and_not_those_in_which_a_line_was_missed(rng):
+    """A line of a few samples is hit by luck: its own fastest runs tell how lucky the series was."""
+    busy = np.exp(0.05 * rng.random(20))
+    lucky = np.where(np.arange(20) % 2, 0.003, 0.013)
+    line = run_difference.Series(tuple(lucky), 1e-3, tuple(busy))
+    fastest = np.argsort(busy)[:10]
+    assert line.log == pytest.approx(np.log(lucky[fastest].mean()))
+    steady = run_difference.Series((0.008,) * 20, 1e-3, tuple(busy))
+    still = Drift(0.0, 0.015, "made up")
+    assert run_difference.runs_change(line, steady, still, 1.0).verdict == "same"
+    assert run_difference.runs_change(replace(line, program=()), steady, still, 1.0).verdict == "slower"
