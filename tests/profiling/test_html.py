@@ -1,5 +1,7 @@
 """The page: what it holds, what it escapes, and what a browser makes of it."""
 
+import html
+import json
 import re
 import shutil
 import subprocess
@@ -231,33 +233,46 @@ def test_the_browser_would_tell_of_a_request_and_of_an_error(tmp_path):
 
 
 @needs_browser
-@pytest.mark.parametrize(
-    ("clicks", "order"),
-    [(1, ["naive", "blocked", "none"]), (2, ["blocked", "naive", "none"]), (3, ["naive", "blocked", "none"])],
-)
-def test_a_click_on_a_head_sorts(page, tmp_path, clicks, order):
-    click = "document.querySelectorAll('table.figures th button')[1].click();"
-    page = re.sub(r"<meta http-equiv=[^>]*>", "", page)
-    page = page.replace("</body>", f"<script>{click * clicks}</script></body>")
+def test_clicks_on_a_head_sort_both_ways_and_back(page, tmp_path):
+    orders = [["naive", "blocked", "none"], ["blocked", "naive", "none"], ["naive", "blocked", "none"]]
+    note = """
+        const told = [];
+        for (const _ of [1, 2, 3]) {
+          document.querySelectorAll("table.figures th button")[1].click();
+          const table = document.querySelector("table.figures");
+          const names = [...table.querySelectorAll("td.left")].map((cell) => cell.textContent);
+          const sorts = [...table.querySelectorAll("[aria-sort]")].map((head) => head.ariaSort);
+          told.push([names, sorts]);
+        }
+        document.title = JSON.stringify(told);
+    """
+    page = re.sub(r"<meta http-equiv=[^>]*>", "", page).replace("</body>", f"<script>{note}</script></body>")
     shown, messages, _ = browse(page, tmp_path, "--dump-dom")
     assert messages == []
-    table = re.search(r'<table class="figures">.*?</table>', shown, flags=re.DOTALL)[0]
-    assert re.findall(r'<td class="left">(\w+)', table) == order
-    assert re.findall(r'aria-sort="(\w+)"', table) == [["descending"], ["ascending"], []][clicks - 1]
+    told = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", shown)[1]))
+    assert told == [
+        [order, sorts] for order, sorts in zip(orders, (["descending"], ["ascending"], []), strict=True)
+    ]
 
 
 @needs_browser
 @pytest.mark.parametrize(("scheme", "is_dark"), [(1, False), (0, True)])
-@pytest.mark.parametrize("toggled", [False, True])
-def test_both_schemes_are_painted(page, tmp_path, scheme, is_dark, toggled):
+def test_both_schemes_are_painted(page, tmp_path, scheme, is_dark):
+    """As the system has it at the left, and the other one, by the switch, at the right."""
     from matplotlib.image import imread
 
-    if toggled:
-        page = page.replace('id="scheme"', 'id="scheme" checked')
+    (tmp_path / "plain.html").write_text(page, encoding="utf-8")
+    toggled = page.replace('id="scheme"', 'id="scheme" checked')
+    (tmp_path / "toggled.html").write_text(toggled, encoding="utf-8")
+    frame = "<iframe src='{}.html' style='width:640px;height:1000px;border:0'></iframe>"
+    both = "<!DOCTYPE html><body style='margin:0;display:flex'>" + "".join(
+        frame.format(name) for name in ("plain", "toggled")
+    )
     shot = tmp_path / "page.png"
-    browse(page, tmp_path, f"--screenshot={shot}", f"--blink-settings=preferredColorScheme={scheme}")
-    pixels = imread(shot)[..., :3]
-    background = pixels[5, 5].mean()
-    assert (background < 0.2) == (is_dark != toggled)
-    # Something is written on it, in a colour that stands out.
-    assert abs(pixels - background).max() > 0.6
+    browse(both, tmp_path, f"--screenshot={shot}", f"--blink-settings=preferredColorScheme={scheme}")
+    painted = imread(shot)[..., :3]
+    for pixels, dark in ((painted[:, :640], is_dark), (painted[:, 640:], not is_dark)):
+        background = pixels[5, 5].mean()
+        assert (background < 0.2) == dark
+        # Something is written on it, in a colour that stands out.
+        assert abs(pixels - background).max() > 0.6
