@@ -12,7 +12,7 @@ from ._compare_files import Recording
 from ._compare_rows import Comparison
 
 LONGEST_LIST = 12
-ADVISED_RUNS = 10
+ADVISED_RUNS = 20
 """Runs with which 20 % more time in a heavy line was mostly found on a busy machine, see docs/measuring."""
 SOFTWARE = ("python", "numpy", "tensorops", "isa", "blas", "forced", "own", "versions")
 """What of a machine's description may differ between two files of the same machine, and should be told."""

@@ -56,7 +56,7 @@ class ReportCommand(Command):
         "report matmul --explain --html map.html --png map.png",
         "report train.py -- --epochs 1",
         "report train.py --lines --memory --json report.json",
-        "report train.py --runs 10 --json before.json  # for `compare`, which one run cannot serve",
+        "report train.py --runs 20 --json before.json  # for `compare`, which one run cannot serve",
         "report numpy:sort --setup 'import numpy as np; x = np.ones(100000)' --args x",
         "report -m package.module -- --verbose",
     )

@@ -176,7 +176,7 @@ def test_what_cannot_be_told_is_said(compare, rng):
     _, text, data = compare(report(), report())
     assert not data["by_runs"]
     assert "The reports rest on 1 and 1 run, which cannot tell small changes from chance" in text
-    assert "make both reports with --runs 10 (at least 4)" in text
+    assert "make both reports with --runs 20 (at least 4)" in text
     assert "rest on 10 and 1 runs" in compare(repeated(rng), report())[1]
     _, text, data = compare(repeated(rng, spread=0.1), repeated(rng, spread=0.1))
     assert set(verdicts(data["lines"]).values()) <= {"same", "unknown"}
