@@ -32,11 +32,12 @@ def count_text(count: float) -> str:
 
     Examples
     --------
-    >>> count_text(12_845_056), count_text(950), count_text(2e9)
-    ('12.8 M', '950', '2.00 G')
+    >>> count_text(12_845_056), count_text(950), count_text(999_999)
+    ('12.8 M', '950', '1.00 M')
     """
+    # What rounds to a thousand of a unit is one of the next.
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if count >= limit:
+        if count >= 0.9995 * limit:
             return f"{three_digits(count / limit)} {unit}"
     return f"{count:g}"
 
