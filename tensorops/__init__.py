@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tensorops.adapters import install, uninstall
 
 try:
+    from tensorops.boundary.conv import conv2d
     from tensorops.boundary.elementwise import (
         add_,
         add_relu_,
@@ -82,6 +83,7 @@ __all__ = [
     "bias_relu_",
     "clip",
     "clip_",
+    "conv2d",
     "div_",
     "elu",
     "elu_",

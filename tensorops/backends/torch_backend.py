@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tensorops.activations import operation_of
 from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
@@ -92,6 +93,21 @@ def _relu_backward(torch: Any, out: Any, grad: Any, y: Any) -> None:
     torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=out)
 
 
+def _conv2d(
+    torch: Any, out: Any, x: Any, weight: Any, bias: Any = None, *, activation: Any = None, **params: Any
+) -> None:
+    if out.numel() == 0:
+        return
+    if x.shape[1] == 0:
+        # PyTorch has no convolution without channels.
+        out.copy_(torch.zeros(()) if bias is None else bias[:, None, None])
+    else:
+        out.copy_(torch.nn.functional.conv2d(x, weight, bias, **params))
+    if activation is not None:
+        name, options = operation_of(activation)
+        FUNCTIONS[name](torch, out, out, **options)
+
+
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         **{name: _named(name) for name in ("matmul", "exp", "tanh", "maximum", "minimum")},
@@ -109,6 +125,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "relu_backward": _relu_backward,
         "gelu_backward": _kernel("gelu_backward", result="grad_input"),
         "sigmoid_backward": _kernel("sigmoid_backward", result="grad_input"),
+        "conv2d": _conv2d,
         "tanh_backward": _kernel("tanh_backward", result="grad_input"),
         "silu_backward": _kernel("silu_backward", result="grad_input"),
     }
@@ -155,6 +172,9 @@ class TorchBackend(ComputeBackend):
             return f"its {call.op}: {INEXACT[name]}"
         if call.op not in OPERATIONS or name not in FUNCTIONS:
             return f"it has no {call.op}"
+        activation = dict(call.params).get("activation")
+        if activation is not None and operation_of(str(activation))[0] in INEXACT:
+            return f"its {activation}: {INEXACT[operation_of(str(activation))[0]]}"
         approximate = dict(call.params).get("approximate", "none")
         if approximate not in ("none", "tanh"):
             return f"its {call.op} has no approximate={approximate!r}"

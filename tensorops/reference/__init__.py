@@ -6,6 +6,7 @@ place of a kernel that fails. One module for each class of operations.
 
 from __future__ import annotations
 
+from tensorops.reference.convolution import conv2d, conv2d_backward
 from tensorops.reference.products import matmul
 
-__all__ = ["matmul"]
+__all__ = ["conv2d", "conv2d_backward", "matmul"]

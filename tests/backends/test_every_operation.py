@@ -30,6 +30,7 @@ SIZES = {
     "product": st.tuples(*[st.integers(0, 24)] * 3, st.integers(1, 3)),
     "elementwise": st.tuples(st.integers(0, 300), st.just(1), st.just(1), st.just(1)),
     "rows": st.tuples(st.integers(0, 12), st.integers(1, 70), st.just(1), st.just(1)),
+    "convolution": st.tuples(st.integers(0, 20), st.integers(0, 36), st.integers(1, 40), st.integers(0, 3)),
 }
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "dense": lambda x: x,
@@ -43,7 +44,12 @@ PARAMS: dict[str, dict[str, float]] = {"clip": {"low": -0.5, "high": 0.75}, "axp
 # The boundary calls these without their object, asked for or not; tests/boundary tells them apart.
 COMPILED = {"blocked", "numpy"}
 # One call of each operation, for the tests that are about the choice of the backend.
-SMALL = {"product": (5, 7, 6, 1), "elementwise": (40, 1, 1, 1), "rows": (5, 9, 1, 1)}
+SMALL = {
+    "product": (5, 7, 6, 1),
+    "elementwise": (40, 1, 1, 1),
+    "rows": (5, 9, 1, 1),
+    "convolution": (5, 18, 12, 2),
+}
 
 
 def call_of(op: str, operands: Sequence[Array]) -> Call:

@@ -31,10 +31,18 @@ ctypedef void (*add_rows_t)(
     Py_ssize_t m, Py_ssize_t n, const void *sums, Py_ssize_t stride, void *c, Py_ssize_t rs_c,
 ) noexcept nogil
 
+ctypedef struct Run:
+    Py_ssize_t start
+    Py_ssize_t length
+
+ctypedef void (*pack_runs_t)(
+    Py_ssize_t k, const Py_ssize_t *offsets, const void *source, int count, const Run *runs, void *panel,
+) noexcept nogil
+
 ctypedef double (*peak_t)(Py_ssize_t iterations) noexcept nogil
 
 cdef enum:
-    KERNELS_VERSION = 2
+    KERNELS_VERSION = 3
     # Products that are added up before their sum is added to C. The OpenBLAS kernels that cut deepest
     # sum up to 192 at a depth of 384; with as many, the error stays beside theirs.
     LONGEST_RUN = 192
@@ -50,6 +58,7 @@ ctypedef struct Kernels:
     tile_strided_t tile_strided    # the same; A anywhere, B rows of unit column stride
     pack_t pack_a                  # up to MR rows of A into a zero-padded panel
     pack_t pack_b                  # up to NR columns of B into a zero-padded panel
+    pack_runs_t pack_runs          # rows of B from runs, the same of each, `offsets` apart; see runs.pxi
     gemv_t gemv_rows               # y = A x, the rows of A contiguous, `stride` apart
     thin_t thin                    # few rows of C or little depth; rows of B and of C contiguous
     add_rows_t add_rows            # C (m, n) += sums (m, n), rows of both contiguous

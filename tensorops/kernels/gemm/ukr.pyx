@@ -10,7 +10,7 @@ References: Goto, van de Geijn, "Anatomy of High-Performance Matrix Multiplicati
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
-from tensorops.kernels.gemm.kernels cimport KERNELS_VERSION, LONGEST_RUN, Kernels
+from tensorops.kernels.gemm.kernels cimport KERNELS_VERSION, LONGEST_RUN, Kernels, Run
 
 cdef extern from *:
     """
@@ -33,6 +33,7 @@ cdef extern from *:
 
 include "microkernel.pxi"
 include "packing.pxi"
+include "runs.pxi"
 include "vectors.pxi"
 
 
@@ -106,6 +107,7 @@ table.tile_packed = tile_packed
 table.tile_strided = tile_strided
 table.pack_a = pack_a
 table.pack_b = pack_b
+table.pack_runs = pack_runs
 table.gemv_rows = gemv_rows
 table.thin = thin
 table.add_rows = add_rows

@@ -1,0 +1,1 @@
+"""No Python functions: ``loops.pxd`` declares what other modules cimport."""

@@ -1,0 +1,1 @@
+"""No Python functions: ``patches.pxd`` declares what other modules cimport."""

@@ -1,0 +1,1 @@
+"""No Python functions: ``plan.pxd`` declares what other modules cimport."""
