@@ -28,7 +28,6 @@ from .verdict import Fault
 
 MOST_OUTPUT = 64 * 1024
 KEPT_OUTPUT = 8 * 1024
-LOAD_SECONDS = 20.0
 REFUSED = ("PermissionError", "BlockingIOError")
 
 
@@ -40,6 +39,8 @@ class Limits:
     ----------
     seconds : float
         Wall time of one call.
+    load_seconds : float
+        Wall time of starting Python and importing the file.
     processor_seconds : int
         Processor time of the whole process.
     memory : int
@@ -47,6 +48,7 @@ class Limits:
     """
 
     seconds: float = 5.0
+    load_seconds: float = 20.0
     processor_seconds: int = 60
     memory: int = 1 << 30
 
@@ -124,7 +126,8 @@ class Box:
             pass_fds=given,
             env=environment(len(cores) or 1, str(path.parent)),
             cwd=path.parent,
-            start_new_session=True,
+            # A group, not a session: the scheduler may share out time by session, and the judge's is raised.
+            process_group=0,
         )
         for handle in (requests_read, answers_write, printing_write):
             os.close(handle)
@@ -137,7 +140,7 @@ class Box:
         self._poll = select.poll()
         for handle in (self._answers, self._printing, self._watch):
             self._poll.register(handle, select.POLLIN)
-        self._wait(LOAD_SECONDS, "importing the file")
+        self._wait(self.limits.load_seconds, "importing the file")
         self._stop()
         kind, _, content = self._answer()
         if kind == protocol.FAILED:

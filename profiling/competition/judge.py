@@ -28,6 +28,7 @@ from . import compiler, verdict
 from .box import Box, Limits
 from .exclusive import machine_lock
 from .pack import Array, Band, Pack
+from .priority import raised
 from .sandbox import Sandbox, probe
 from .verdict import Fault, Verdict
 
@@ -53,11 +54,14 @@ class Plan:
         Blocks of four pairs of calls for each case in one launch.
     repeats : int
         Calls of each case that is only checked.
+    call_seconds : float
+        Wall time that one call may take, and half of what importing the file may take.
     """
 
     launches: int = 3
     blocks: int = 4
     repeats: int = 2
+    call_seconds: float = 10.0
 
 
 RANKED = Plan()
@@ -297,7 +301,7 @@ class _Course:
             self.enter("time")
             for launch in range(self.plan.launches):
                 # Others may be timed between two launches; never two at the same time.
-                with machine_lock():
+                with machine_lock(), raised():
                     self.time(path, against, launch)
         self.enter("score")
         self.found.verdict = Verdict(verdict.OK, "score")
@@ -311,8 +315,9 @@ class _Course:
         self.found.versions = compiler.describe()
         return compiler.compile_source(path, MODULE, self.sandbox)
 
-    def box(self, path: Path, seconds: float = 10.0) -> Box:
-        limits = Limits(seconds=seconds, processor_seconds=120)
+    def box(self, path: Path) -> Box:
+        seconds = self.plan.call_seconds
+        limits = Limits(seconds=seconds, load_seconds=2 * seconds, processor_seconds=120)
         return Box(path, MODULE, self.arena, self.sandbox, self.cores, limits)
 
     @contextmanager
@@ -388,30 +393,41 @@ class _Course:
         taken: tuple[list[float], list[float]] = ([], [])
         for box in boxes:
             box.prepare(operands, problem.dtype, problem.out_shape(tuple(sizes)))
-        first = [self.call(boxes, index, band, operands, nothing) for index in (0, 1) for _ in range(WARM_UP)]
-        slow = min(first[:WARM_UP]) > SLOW * min(first[WARM_UP:])
+        first = [self.pair(boxes, (0, 1), band, operands, nothing) for _ in range(WARM_UP)]
+        slow = min(times[0] for times in first) > SLOW * min(times[1] for times in first)
         blocks = 1 if slow else self.plan.blocks
         for order in turns(2, blocks * BLOCK // 2):
             for pair in (order[:2], order[2:]):
                 # Both get the same values, which nobody has seen before.
                 operands = problem.make(rng, tuple(sizes), band.scale)
-                for index in pair:
-                    taken[index].append(self.call(boxes, index, band, operands, nothing))
+                for index, seconds in enumerate(self.pair(boxes, pair, band, operands, nothing)):
+                    taken[index].append(seconds)
         return taken
 
-    def call(
-        self, boxes: tuple[Box, Box], index: int, band: Band, operands: Sequence[Array], nothing: float
-    ) -> float:
-        try:
-            out, seconds = boxes[index].call(operands)
-        except Fault as fault:
-            if index == 0:
-                raise
-            raise Fault(verdict.JUDGE_ERROR, f"the baseline failed: {fault}") from fault
-        if index == 0:
-            self.verify(boxes[0], band, out, operands)
-        # What the judge adds is the same for both; a time never becomes nothing by that.
-        return max(seconds - nothing, seconds / 10)
+    def pair(
+        self,
+        boxes: tuple[Box, Box],
+        order: Sequence[int],
+        band: Band,
+        operands: Sequence[Array],
+        nothing: float,
+    ) -> list[float]:
+        """Call both on the same values, and verify when both are done: the caches are alike for both."""
+        times = [0.0, 0.0]
+        results: list[Array | None] = [None, None]
+        for index in order:
+            try:
+                results[index], seconds = boxes[index].call(operands)
+            except Fault as fault:
+                if index == 0:
+                    raise
+                raise Fault(verdict.JUDGE_ERROR, f"the baseline failed: {fault}") from fault
+            # What the judge adds is the same for both; a time never becomes nothing by that.
+            times[index] = max(seconds - nothing, seconds / 10)
+        out = results[0]
+        assert out is not None
+        self.verify(boxes[0], band, out, operands)
+        return times
 
 
 @contextmanager
