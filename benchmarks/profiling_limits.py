@@ -247,8 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     parser.add_argument("--only", nargs="+", choices=figures, default=list(figures), help="default: all")
     given = parser.parse_args(arguments)
-    # Not the subject: threads of a BLAS that wait for work.
+    # Not the subject: threads of a BLAS that wait for work, and compiling Python files anew in each process.
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     found = [figures[name]() for name in given.only]
     columns = (
         Column(""),

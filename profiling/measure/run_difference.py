@@ -19,12 +19,12 @@ from .difference import UNKNOWN, UNSHARED, Change, Drift, judge
 
 FEWEST_RUNS = 4
 """Runs in each file from which their spread says something."""
-FEWEST_SAMPLES_PER_RUN = 8
+FEWEST_SAMPLES_PER_RUN = 15
 """A line with fewer in both files is not judged: whether it or its neighbour is hit is luck."""
 QUIET_SHARE = 0.5
 """Of the runs, those in which the program was fastest, that are compared."""
 SERIES_SHARE = 0.5
-"""Error of a whole series, as a share of the spread of the program's time from run to run."""
+"""Error of a whole series, as a share of how much longer than the quieter runs the middle one took."""
 SERIES_SD = 0.01
 """Error of a whole series on a machine at rest: memory lies otherwise, another temperature."""
 CALIBRATION_ERROR = 0.1
@@ -77,10 +77,9 @@ class Series:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the logarithm from run to run, by the middle half of the runs."""
-        logs = np.log(np.maximum(self.seconds, self.interval / 2))
-        low, high = np.quantile(logs, [0.25, 0.75])
-        return float((high - low) / 1.349)
+        """Logarithm of the time of the middle run over that of the quieter ones: what disturbances added."""
+        middle = max(float(np.median(self.seconds)), self.interval / 2)
+        return max(0.0, math.log(middle) - self.log)
 
     def _quiet(self, drawn: stats.Integers) -> stats.Floats:
         """Return the logarithm of the mean time in the quieter ones of each row of runs."""

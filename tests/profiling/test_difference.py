@@ -195,10 +195,10 @@ def test_the_quieter_runs_are_those_of_the_program_and_not_those_in_which_a_line
     """A line of a few samples is hit by luck: its own fastest runs tell how lucky the series was."""
     busy = np.exp(0.05 * rng.random(20))
     lucky = np.where(np.arange(20) % 2, 0.003, 0.013)
-    line = run_difference.Series(tuple(lucky), 1e-3, tuple(busy))
+    line = run_difference.Series(tuple(lucky), 1e-4, tuple(busy))
     fastest = np.argsort(busy)[:10]
     assert line.log == pytest.approx(np.log(lucky[fastest].mean()))
-    steady = run_difference.Series((0.008,) * 20, 1e-3, tuple(busy))
+    steady = run_difference.Series((0.008,) * 20, 1e-4, tuple(busy))
     still = Drift(0.0, 0.015, "made up")
     assert run_difference.runs_change(line, steady, still, 1.0).verdict == "same"
     assert run_difference.runs_change(replace(line, program=()), steady, still, 1.0).verdict == "slower"
