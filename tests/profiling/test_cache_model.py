@@ -1,5 +1,7 @@
 """Misses of the ladder's kernels: known numbers, and cachegrind's."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from profiling.cases import square_case
@@ -159,18 +161,40 @@ def test_a_missing_valgrind_is_told(monkeypatch):
         cachegrind.run_kernels({"naive": {}}, [], "float32", LEVELS)
 
 
-@pytest.mark.skipif(cachegrind.why_unavailable() is not None, reason=str(cachegrind.why_unavailable()))
-@pytest.mark.parametrize(("size", "l1", "block"), [(64, L1, 32), (128, L1, 32), (128, WIDE_L1, 64)])
-def test_the_simulation_agrees_with_cachegrind(size, l1, block):
+COUNTED = [(64, L1, 32), (128, L1, 32), (128, WIDE_L1, 64)]
+WITH_CACHEGRIND = pytest.mark.skipif(
+    cachegrind.why_unavailable() is not None, reason=str(cachegrind.why_unavailable())
+)
+
+
+@pytest.fixture(scope="module")
+def counting():
+    """Count under cachegrind, all runs begun together: each takes seconds of one core."""
+
+    def ladder(size, l1, block):
+        kernels = {"naive": {}, "reordered": {}, "blocked": {"block": block}}
+        layouts = list(cache.layouts_of("abc", square_case(size, "float32")).values())
+        return kernels, cachegrind.run_kernels(kernels, layouts, "float32", (l1, L3))
+
+    def packed():
+        layouts = list(cache.layouts_of("abc", square_case(48, "float32")).values())
+        return cachegrind.run_kernels({PACKED: {}}, layouts, "float32", LEVELS)
+
+    with ThreadPoolExecutor(2) as pool:
+        begun = {PACKED: pool.submit(packed)}
+        yield begun | {given: pool.submit(ladder, *given) for given in COUNTED}
+
+
+@WITH_CACHEGRIND
+@pytest.mark.parametrize(("size", "l1", "block"), COUNTED)
+def test_the_simulation_agrees_with_cachegrind(counting, size, l1, block):
     """Line by line within 1 %, on every line of the ladder whose accesses its own instructions make.
 
     The blocked kernel's own block of 64 fills an L1 of 32 KiB to the brim: no room is left for the stack,
     which the source does not show. So there it has a smaller block, and the own one a larger L1.
     """
     case = square_case(size, "float32")
-    kernels = {"naive": {}, "reordered": {}, "blocked": {"block": block}}
-    layouts = list(cache.layouts_of("abc", case).values())
-    counts = cachegrind.run_kernels(kernels, layouts, "float32", (l1, L3))
+    kernels, counts = counting[size, l1, block].result()
     compared = []
     for kernel, numbers in kernels.items():
         found = simulate(kernel, case, (l1, L3), numbers)
@@ -183,8 +207,7 @@ def test_the_simulation_agrees_with_cachegrind(size, l1, block):
     assert {kernel for kernel, accesses in compared if accesses >= 2 * size**3} == set(kernels)
 
 
-@pytest.mark.skipif(cachegrind.why_unavailable() is not None, reason=str(cachegrind.why_unavailable()))
-def test_the_packed_product_is_counted_too():
-    layouts = list(cache.layouts_of("abc", square_case(48, "float32")).values())
-    counts = cachegrind.run_kernels({PACKED: {}}, layouts, "float32", LEVELS)
+@WITH_CACHEGRIND
+def test_the_packed_product_is_counted_too(counting):
+    counts = counting[PACKED].result()
     assert sum(line.accesses for (name, _), line in counts.items() if name.endswith("microkernel.pxi")) > 1000
