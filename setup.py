@@ -38,16 +38,6 @@ DIRECTIVES = {
     "cdivision": True,
     "show_performance_hints": False,
 }
-COMMON_FLAGS = [
-    "-g1",
-    "-ffp-contract=fast",
-    "-fno-math-errno",
-    "-fvisibility=hidden",
-    "-Wno-unknown-warning-option",
-    "-Wno-unused-function",
-    "-Wno-maybe-uninitialized",
-    "-Wno-psabi",
-]
 PACKAGES = ("tensorops", "profiling")
 TABLE = "tensorops/kernels/table.py"
 OPENMP_USER = "tensorops/runtime/openmp.pyx"
@@ -64,6 +54,9 @@ def load_table():
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+COMMON_FLAGS = load_table().COMMON_FLAGS
 
 
 def require_compiler() -> list[str]:

@@ -69,6 +69,7 @@ from tensorops.backends import backends, register_backend
 from tensorops.configuration import show_config
 from tensorops.dispatch.explanation import explain
 from tensorops.dispatch.selection import use_backend
+from tensorops.fuse import fuse
 
 __version__ = "0.1.0"
 
@@ -90,6 +91,7 @@ __all__ = [
     "exp",
     "exp_",
     "explain",
+    "fuse",
     "gelu",
     "gelu_",
     "gelu_backward_",

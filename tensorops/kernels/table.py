@@ -14,6 +14,18 @@ from pathlib import PurePosixPath
 X86_64 = ("x86_64", "amd64", "AMD64")
 ARM_64 = ("aarch64", "arm64", "ARM64")
 
+# Flags of every compiled module, of those too that ``tensorops.fuse`` makes at run time.
+COMMON_FLAGS = (
+    "-g1",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-Wno-unknown-warning-option",
+    "-Wno-unused-function",
+    "-Wno-maybe-uninitialized",
+    "-Wno-psabi",
+)
+
 ITEMSIZE = {"float32": 4, "float64": 8}
 
 

@@ -1,0 +1,1 @@
+"""No Python functions: the ``.pxd`` beside it declares what other modules cimport."""
