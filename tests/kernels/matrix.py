@@ -63,6 +63,26 @@ def vectors(dtype: str) -> Iterator[Dims]:
     yield 3, 16_500, 1
 
 
+def dots(dtype: str) -> Iterator[Dims]:
+    """Yield products of few rows and few columns and a long depth, and their mirror images."""
+    lanes = selected_row(dtype).vector_bytes // np.dtype(dtype).itemsize
+    for m, n in itertools.product((1, 2, 3, 4, 7, 17), (1, 2, 3, 5, 16)):
+        for k in (8 * lanes - 1, 8 * lanes, 9 * lanes + 1):
+            yield m, k, n
+            yield n, k, m
+    # Deeper than the columns that are gathered at once.
+    yield 3, 4099, 2
+    yield 6, 8193, 4
+
+
+def tall(dtype: str) -> Iterator[Dims]:
+    """Yield long products of few columns and little depth, and their mirror images."""
+    row = selected_row(dtype)
+    for k, n in itertools.product((1, 2, 3, 4, 7, 9), (1, 2, 3, 4, 6, 8, 9)):
+        yield 2 * row.nr + 5, k, n
+        yield n, k, 7 * row.mr + 3
+
+
 def large_enough_for_threads(dtype: str) -> Iterator[Dims]:
     """Yield products that three threads share, by rows, by columns or by both."""
     row = selected_row(dtype)
@@ -73,6 +93,8 @@ def large_enough_for_threads(dtype: str) -> Iterator[Dims]:
     yield 650, 170, 8
     yield 1700, 520, 1
     yield 1, 520, 1700
+    yield 1700, 170, 4
+    yield 4, 170, 1700
     yield 950, 1, 950
 
 
@@ -97,6 +119,8 @@ def main() -> None:
     for dtype in DTYPES:
         found += failures(dtype, thin(dtype), "auto", 1)
         found += failures(dtype, vectors(dtype), "auto", 1)
+        found += failures(dtype, dots(dtype), "auto", 1)
+        found += failures(dtype, tall(dtype), "auto", 1)
         found += failures(dtype, large_enough_for_threads(dtype), "auto", 3)
     names = {dtype: family.kernel_name(dtype) for dtype in DTYPES}
     print(json.dumps({"kernels": names, "failures": found[:5]}))

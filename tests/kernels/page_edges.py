@@ -48,6 +48,8 @@ def main() -> None:
     for dtype in DTYPES:
         sizes = edge_sizes(selected_row(dtype), 9)
         dims = [*itertools.product(sizes, repeat=3), (3, 17, 70), (70, 17, 3), (3, 67, 1), (66, 1, 67)]
+        # Few rows and columns, each end of a row within a vector.
+        dims += [(3, 133, 2), (5, 133, 6), (101, 3, 7), (7, 5, 101), (9, 2, 75), (75, 7, 9)]
         arrangements = itertools.cycle(itertools.product(PACKING, (True, False), "CF", "CF", "CF"))
         # Five at a time of the 48 arrangements: every size meets others of them.
         for (m, k, n), _ in itertools.product(dims, range(5)):

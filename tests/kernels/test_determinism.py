@@ -20,6 +20,8 @@ DIMS = [
     (700, 200, 8),
     (1700, 400, 1),
     (900, 1, 900),
+    (1701, 170, 3),
+    (5, 170, 1701),
 ]
 
 pytestmark = [pytest.mark.parametrize("dtype", DTYPES), pytest.mark.parametrize("pack", PACKING)]

@@ -33,7 +33,9 @@ def test_edges_of_tiles_and_blocks(dtype: str, pack: str) -> None:
 
 
 @pytest.mark.parametrize("pack", PACKING)
-@pytest.mark.parametrize("kind", [matrix.thin, matrix.vectors], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [matrix.thin, matrix.vectors, matrix.dots, matrix.tall], ids=lambda kind: kind.__name__
+)
 def test_products_bound_by_memory(
     dtype: str, kind: Callable[[str], Iterator[matrix.Dims]], pack: str
 ) -> None:

@@ -178,12 +178,11 @@ cdef void compute_region(
     """Multiply the packed weights with the columns of a region."""
     cdef const Kernels *kernels = c.kernels
     cdef Py_ssize_t size = kernels.itemsize
-    cdef Py_ssize_t mr = kernels.mr
     cdef Py_ssize_t nr = kernels.nr
     cdef Py_ssize_t windows = region.rows * region.columns
     cdef Py_ssize_t taps = box.depth - box.with_bias
     cdef Run runs[MAX_NR]
-    cdef Py_ssize_t start, n, ir, i
+    cdef Py_ssize_t start, n, i
     cdef Py_ssize_t rs_c = c.y_output if plan.direct else nr
     cdef Py_ssize_t cs_c = c.y_column if plan.direct else 1
     cdef char *corner
@@ -201,13 +200,9 @@ cdef void compute_region(
             corner = y + start * c.y_column * size
         elif not box.first:
             move(c, region, y, start, n, outputs, work.spill, True)
-        ir = 0
-        while ir < outputs:
-            kernels.tile_packed(
-                box.depth, work.block + ir * box.depth * size, work.strip, corner + ir * rs_c * size,
-                rs_c, cs_c, <int> min(mr, outputs - ir), <int> n, not box.first,
-            )
-            ir += mr
+        kernels.strip_packed(
+            outputs, box.depth, work.block, work.strip, corner, rs_c, cs_c, <int> n, not box.first
+        )
         if not plan.direct:
             if activate:
                 for i in range(outputs):

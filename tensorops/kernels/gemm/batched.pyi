@@ -11,3 +11,9 @@ def matmul_into(
     threads: int = 0,
     accumulate: bool = False,
 ) -> None: ...
+def kernel_of(
+    a: NDArray[floating[Any]],
+    b: NDArray[floating[Any]],
+    out: NDArray[floating[Any]],
+    pack: str = "auto",
+) -> str: ...

@@ -18,6 +18,7 @@ from tensorops.runtime.workspace cimport borrow
 
 np.import_array()
 
+_KINDS = ("nothing", "zero", "dots", "thin", "tile", "blocks")
 _PACKING = {"auto": PACK_AUTO, "never": PACK_NEVER, "always": PACK_ALWAYS}
 
 cdef enum:
@@ -229,3 +230,38 @@ def matmul_into(
         status = multiply_stack(family, &product, &stack, packing, threads)
     if status:
         raise MemoryError("tensorops: no work memory for a product of " + shapes)
+
+
+def kernel_of(
+    np.ndarray a not None, np.ndarray b not None, np.ndarray out not None, str pack not None="auto",
+) -> str:
+    """Return which kernel computes a product.
+
+    Parameters
+    ----------
+    a, b, out : ndarray of shapes (M, K), (K, N) and (M, N), float32 or float64
+        Operands and result, as `matmul_into` takes them.
+    pack : {"auto", "never", "always"}
+        As for `matmul_into`.
+
+    Returns
+    -------
+    str
+        ``"dots"``, ``"thin"``, ``"tile"`` or ``"blocks"``; ``"nothing"`` without an element, ``"zero"``
+        without depth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = np.ones((3, 900)), np.ones((900, 2))
+    >>> kernel_of(a, np.asfortranarray(b), np.empty((3, 2)))
+    'dots'
+    """
+    cdef Product product
+    cdef Stack stack
+    cdef Plan plan
+    prepare()
+    describe(a, b, out, &product, &stack)
+    product.accumulate = False
+    make_plan(family_of(<int> a.itemsize), &product, _PACKING[pack], 1, &plan)
+    return _KINDS[plan.kind]

@@ -4,22 +4,27 @@ Matrices are passed as ``void *`` to elements of the module's dtype, so that the
 Strides count elements: ``rs_x`` steps one row, ``cs_x`` one column.
 """
 
-ctypedef void (*tile_packed_t)(
-    Py_ssize_t k, const void *a, const void *b,
-    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+ctypedef void (*strip_packed_t)(
+    Py_ssize_t m, Py_ssize_t k, const void *a, const void *b,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil
 
-ctypedef void (*tile_strided_t)(
-    Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const void *b, Py_ssize_t rs_b,
-    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+ctypedef void (*strip_strided_t)(
+    Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, Py_ssize_t step_a,
+    const void *b, Py_ssize_t rs_b, void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil
 
 ctypedef void (*pack_t)(
     Py_ssize_t width, Py_ssize_t k, const void *source, Py_ssize_t ws, Py_ssize_t ks, void *panel,
 ) noexcept nogil
 
-ctypedef void (*gemv_t)(
-    Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t stride, const void *x, void *y, bint accumulate,
+ctypedef void (*lines_t)(
+    Py_ssize_t n, Py_ssize_t k, const void *b, Py_ssize_t rs_b, Py_ssize_t cs_b, void *target,
+) noexcept nogil
+
+ctypedef void (*dots_t)(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const void *a, Py_ssize_t rs_a, const void *b, Py_ssize_t cs_b,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, bint accumulate,
 ) noexcept nogil
 
 ctypedef void (*thin_t)(
@@ -27,8 +32,9 @@ ctypedef void (*thin_t)(
     const void *b, Py_ssize_t rs_b, void *c, Py_ssize_t rs_c, bint accumulate,
 ) noexcept nogil
 
-ctypedef void (*add_rows_t)(
-    Py_ssize_t m, Py_ssize_t n, const void *sums, Py_ssize_t stride, void *c, Py_ssize_t rs_c,
+ctypedef void (*place_t)(
+    Py_ssize_t m, Py_ssize_t n, const void *sums, Py_ssize_t stride,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, bint accumulate,
 ) noexcept nogil
 
 ctypedef struct Run:
@@ -42,7 +48,7 @@ ctypedef void (*pack_runs_t)(
 ctypedef double (*peak_t)(Py_ssize_t iterations) noexcept nogil
 
 cdef enum:
-    KERNELS_VERSION = 3
+    KERNELS_VERSION = 4
     # Products that are added up before their sum is added to C. The OpenBLAS kernels that cut deepest
     # sum up to 192 at a depth of 384; with as many, the error stays beside theirs.
     LONGEST_RUN = 192
@@ -54,12 +60,13 @@ ctypedef struct Kernels:
     int nr
     int lanes
     const char *name
-    tile_packed_t tile_packed      # C (m, n) from a packed A panel and a packed B panel
-    tile_strided_t tile_strided    # the same; A anywhere, B rows of unit column stride
+    strip_packed_t strip_packed    # C (m, n), n up to NR, from packed panels of A and a packed strip of B
+    strip_strided_t strip_strided  # the same; tiles of A anywhere, step_a apart, B rows of unit column stride
     pack_t pack_a                  # up to MR rows of A into a zero-padded panel
     pack_t pack_b                  # up to NR columns of B into a zero-padded panel
     pack_runs_t pack_runs          # rows of B from runs, the same of each, `offsets` apart; see runs.pxi
-    gemv_t gemv_rows               # y = A x, the rows of A contiguous, `stride` apart
+    lines_t lines                  # columns of B (k, n) into contiguous lines
+    dots_t dots                    # C (m, n), the rows of A and the columns of B contiguous
     thin_t thin                    # few rows of C or little depth; rows of B and of C contiguous
-    add_rows_t add_rows            # C (m, n) += sums (m, n), rows of both contiguous
+    place_t place                  # C (m, n) = or += sums (m, n), rows of the sums contiguous
     peak_t peak                    # multiply-adds on registers alone; returns the flops done

@@ -8,12 +8,11 @@ does not pay, the operand is read in place.
 References: Goto, van de Geijn, ACM TOMS 34(3), 2008; Van Zee, van de Geijn, ACM TOMS 41(3), 2015.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from tensorops.kernels.gemm.kernels cimport Kernels, pack_t
 from tensorops.kernels.gemm.plan cimport (
-    KIND_BLOCKS, KIND_DOTS, KIND_NOTHING, KIND_THIN, KIND_TILE, KIND_ZERO, THIN_RUN, THIN_SPAN, Plan, Product,
-    divided,
+    KIND_BLOCKS, KIND_DOTS, KIND_NOTHING, KIND_THIN, KIND_TILE, KIND_ZERO, Plan, Product, divided,
 )
 from tensorops.runtime.openmp cimport run_parallel
 from tensorops.runtime.workspace cimport borrow
@@ -21,9 +20,9 @@ from tensorops.runtime.workspace cimport borrow
 
 cdef void inner_loops(
     const Plan *plan, Py_ssize_t mc, Py_ssize_t nc, Py_ssize_t kc,
-    const char *a, const char *b, const char *b_ragged, char *c, bint accumulate,
+    const char *a, const char *b, char *c, bint accumulate,
 ) noexcept nogil:
-    """Multiply one block of A with one panel of B: the loops jr and ir."""
+    """Multiply one block of A with one panel of B: the loop jr; the kernel's strips are the loop ir."""
     cdef const Kernels *kernels = plan.family.kernels
     cdef Py_ssize_t size = kernels.itemsize
     cdef Py_ssize_t mr = kernels.mr
@@ -34,36 +33,18 @@ cdef void inner_loops(
     cdef Py_ssize_t rs_a = 1 if plan.pack_a else plan.product.rs_a
     cdef Py_ssize_t cs_a = mr if plan.pack_a else plan.product.cs_a
     cdef Py_ssize_t step_a = mr * kc if plan.pack_a else mr * plan.product.rs_a
-    cdef Py_ssize_t rs_b, jr, ir, n, m
-    cdef const char *strip
-    cdef const char *sliver
-    cdef char *corner
-    jr = 0
-    while jr < nc:
-        n = min(nr, nc - jr)
-        rs_b = nr
-        if plan.pack_b:
-            strip = b + jr * kc * size
-        elif b_ragged != NULL and n < nr:
-            strip = b_ragged
+    cdef Py_ssize_t rs_b = nr if plan.pack_b else plan.product.rs_b
+    cdef Py_ssize_t step_b = nr * kc if plan.pack_b else nr
+    cdef Py_ssize_t jr
+    cdef int n
+    for jr from 0 <= jr < nc by nr:
+        n = <int> min(nr, nc - jr)
+        if both:
+            kernels.strip_packed(mc, kc, a, b, c, rs_c, cs_c, n, accumulate)
         else:
-            strip = b + jr * size
-            rs_b = plan.product.rs_b
-        sliver = a
-        corner = c + jr * cs_c * size
-        ir = 0
-        while ir < mc:
-            m = min(mr, mc - ir)
-            if both:
-                kernels.tile_packed(kc, sliver, strip, corner, rs_c, cs_c, m, n, accumulate)
-            else:
-                kernels.tile_strided(
-                    kc, sliver, rs_a, cs_a, strip, rs_b, corner, rs_c, cs_c, m, n, accumulate
-                )
-            sliver += step_a * size
-            corner += mr * rs_c * size
-            ir += mr
-        jr += nr
+            kernels.strip_strided(mc, kc, a, rs_a, cs_a, step_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        b += step_b * size
+        c += nr * cs_c * size
 
 
 cdef enum:
@@ -96,10 +77,9 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
     cdef Py_ssize_t nr = kernels.nr
     cdef char *panel = work
     cdef char *block = work + plan.panel_bytes
-    cdef Py_ssize_t jc, pc, ic, mc, nc, kc, strip
+    cdef Py_ssize_t jc, pc, ic, mc, nc, kc
     cdef const char *a
     cdef const char *b
-    cdef const char *ragged
     cdef bint accumulate
     jc = 0
     while jc < p.n:
@@ -109,14 +89,9 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
             kc = min(plan.kc, p.k - pc)
             accumulate = p.accumulate or pc > 0
             b = p.b + (pc * p.rs_b + jc * p.cs_b) * size
-            ragged = NULL
             if plan.pack_b:
                 pack_strips(kernels.pack_b, nr, size, nc, kc, b, p.cs_b, p.rs_b, panel)
                 b = panel
-            elif nc % kernels.lanes:
-                strip = nc // nr * nr
-                kernels.pack_b(nc - strip, kc, b + strip * size, 1, p.rs_b, panel)
-                ragged = panel
             ic = 0
             while ic < p.m:
                 mc = min(plan.mc, p.m - ic)
@@ -124,9 +99,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
                 if plan.pack_a:
                     pack_strips(kernels.pack_a, mr, size, mc, kc, a, p.rs_a, p.cs_a, block)
                     a = block
-                inner_loops(
-                    plan, mc, nc, kc, a, b, ragged, p.c + (ic * p.rs_c + jc * p.cs_c) * size, accumulate
-                )
+                inner_loops(plan, mc, nc, kc, a, b, p.c + (ic * p.rs_c + jc * p.cs_c) * size, accumulate)
                 ic += plan.mc
             pc += plan.kc
         jc += plan.nc
@@ -146,43 +119,47 @@ cdef inline void set_part(
     part.product.c += (i * p.rs_c + j * p.cs_c) * size
 
 
-cdef void run_dots(const Plan *plan, const char *x) noexcept nogil:
+cdef void run_dots(const Plan *plan, char *work) noexcept nogil:
     cdef const Product *p = &plan.product
-    plan.family.kernels.gemv_rows(p.m, p.k, p.a, p.rs_a, x, p.c, p.accumulate)
+    cdef const Kernels *kernels = plan.family.kernels
+    cdef Py_ssize_t size = kernels.itemsize
+    cdef Py_ssize_t cs_b = p.cs_b
+    cdef Py_ssize_t pc, kc
+    cdef const char *b
+    for pc from 0 <= pc < p.k by plan.kc:
+        kc = min(plan.kc, p.k - pc)
+        b = p.b + pc * p.rs_b * size
+        if plan.copy_b:
+            kernels.lines(p.n, kc, b, p.rs_b, p.cs_b, work)
+            b = work
+            cs_b = kc
+        kernels.dots(
+            p.m, p.n, kc, p.a + pc * size, p.rs_a, b, cs_b, p.c, p.rs_c, p.cs_c, p.accumulate or pc > 0
+        )
 
 
 cdef void run_thin(const Plan *plan, char *work) noexcept nogil:
     cdef const Product *p = &plan.product
     cdef const Kernels *kernels = plan.family.kernels
     cdef Py_ssize_t size = kernels.itemsize
-    cdef Py_ssize_t span = p.n if p.k <= THIN_RUN else THIN_SPAN
     cdef Py_ssize_t jc, pc, nc, kc
+    cdef bint accumulate
     cdef const char *a
     cdef const char *b
     cdef char *c
-    for jc from 0 <= jc < p.n by span:
-        nc = min(span, p.n - jc)
-        c = p.c + jc * size
-        for pc from 0 <= pc < p.k by THIN_RUN:
-            kc = min(<Py_ssize_t> THIN_RUN, p.k - pc)
+    for jc from 0 <= jc < p.n by plan.nc:
+        nc = min(plan.nc, p.n - jc)
+        c = p.c + jc * p.cs_c * size
+        for pc from 0 <= pc < p.k by plan.kc:
+            kc = min(plan.kc, p.k - pc)
             a = p.a + pc * p.cs_a * size
             b = p.b + (pc * p.rs_b + jc) * size
-            if pc == 0:
-                kernels.thin(p.m, nc, kc, a, p.rs_a, p.cs_a, b, p.rs_b, c, p.rs_c, p.accumulate)
+            accumulate = p.accumulate or pc > 0
+            if pc == 0 and p.cs_c == 1:
+                kernels.thin(p.m, nc, kc, a, p.rs_a, p.cs_a, b, p.rs_b, c, p.rs_c, accumulate)
             else:
                 kernels.thin(p.m, nc, kc, a, p.rs_a, p.cs_a, b, p.rs_b, work, nc, False)
-                kernels.add_rows(p.m, nc, work, nc, c, p.rs_c)
-
-
-cdef const char *vector_of(const Plan *plan, char *work) noexcept nogil:
-    """Return the vector of a matrix-vector product, gathered into `work` if it is strided."""
-    cdef Py_ssize_t size = plan.family.kernels.itemsize
-    cdef Py_ssize_t i
-    if not plan.copy_x:
-        return plan.product.b
-    for i in range(plan.product.k):
-        memcpy(work + i * size, plan.product.b + i * plan.product.rs_b * size, size)
-    return work
+                kernels.place(p.m, nc, work, nc, c, p.rs_c, p.cs_c, accumulate)
 
 
 cdef void run_serially(const Plan *plan, char *work) noexcept nogil:
@@ -191,15 +168,16 @@ cdef void run_serially(const Plan *plan, char *work) noexcept nogil:
     cdef const Kernels *kernels = plan.family.kernels
     cdef Py_ssize_t i, j
     if plan.kind == KIND_TILE:
-        kernels.tile_strided(
-            p.k, p.a, p.rs_a, p.cs_a, p.b, p.rs_b, p.c, p.rs_c, p.cs_c, <int> p.m, <int> p.n, p.accumulate
+        kernels.strip_strided(
+            p.m, p.k, p.a, p.rs_a, p.cs_a, kernels.mr * p.rs_a, p.b, p.rs_b,
+            p.c, p.rs_c, p.cs_c, <int> p.n, p.accumulate,
         )
     elif plan.kind == KIND_BLOCKS:
         outer_loops(plan, work)
     elif plan.kind == KIND_THIN:
         run_thin(plan, work)
     elif plan.kind == KIND_DOTS:
-        run_dots(plan, vector_of(plan, work))
+        run_dots(plan, work)
     elif plan.kind == KIND_ZERO:
         for i in range(p.m):
             for j in range(p.n):
@@ -209,7 +187,6 @@ cdef void run_serially(const Plan *plan, char *work) noexcept nogil:
 cdef struct Team:
     const Plan *plan
     char *work
-    const char *x
 
 
 cdef void run_member(void *context, int thread, int threads) noexcept nogil:
@@ -241,7 +218,7 @@ cdef void run_member(void *context, int thread, int threads) noexcept nogil:
         elif plan.kind == KIND_THIN:
             run_thin(&part, team.work + thread * plan.work_bytes)
         else:
-            run_dots(&part, team.x)
+            run_dots(&part, team.work + thread * plan.work_bytes)
 
 
 cdef int run_plan(const Plan *plan) noexcept nogil:
@@ -256,7 +233,5 @@ cdef int run_plan(const Plan *plan) noexcept nogil:
     if plan.threads == 1:
         run_serially(plan, team.work)
     elif plan.kind != KIND_NOTHING:
-        if plan.kind == KIND_DOTS:
-            team.x = vector_of(plan, team.work)
         run_parallel(run_member, &team, plan.threads)
     return 0

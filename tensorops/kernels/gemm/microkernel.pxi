@@ -1,60 +1,86 @@
 # The register tile: C (rows, vectors * LANES) += A (rows, k) @ B (k, vectors * LANES).
 #
-# `rows` and `vectors` are constants wherever this is inlined, so the compiler keeps `acc` in
-# registers and unrolls both loops. Rows of B are read as whole vectors: the caller pads them.
+# `rows`, `vectors` and `padded` are constants wherever this is inlined, so the compiler keeps `acc` in
+# registers and unrolls the loops. Rows of B are read as whole vectors where they are `padded`; else the
+# last vector of a row is read up to column n.
+#
+# A tile of few accumulators would wait for each sum before the next: it takes several steps of the depth
+# at a time, each with sums of its own.
 #
 # A sum's rounding error grows with its length, so a long one is cut into equal runs of at most
 # LONGEST_RUN products, each added up in registers and then added to C.
 
 cdef inline void tile(
-    const int rows, const int vectors, Py_ssize_t k,
+    const int rows, const int vectors, const bint padded, Py_ssize_t k,
     const real_t *a, const Py_ssize_t rs_a, const Py_ssize_t cs_a, const real_t *b, const Py_ssize_t rs_b,
     real_t *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil:
-    cdef vector_t acc[MR][NR_VECTORS]
+    cdef vector_t acc[MR * NR_VECTORS]
     cdef vector_t row[NR_VECTORS]
-    cdef real_t spill[MR * NR]
+    cdef real_t spill[MR * NR + 4]
+    cdef int groups = 1 if rows * vectors >= 8 else 8 // (rows * vectors)
+    cdef part_t part = FIRST_LANES(n - (vectors - 1) * LANES)
     cdef Py_ssize_t run = k
-    cdef Py_ssize_t p
-    cdef int i, j
+    cdef Py_ssize_t p, stop
+    cdef int i, j, g
     if k > LONGEST_RUN:
         run = (k + LONGEST_RUN - 1) // LONGEST_RUN
         run = (k + run - 1) // run
-    for i in range(rows):
-        # A row of the tile begins anywhere in a cache line, and may end in the next.
-        prefetch(c + i * rs_c)
-        prefetch(c + i * rs_c + vectors * LANES - 1)
-    while k > 0:
+    if groups == 1 and k > 8:
         for i in range(rows):
-            for j in range(vectors):
-                acc[i][j] = ZERO
-        for p in range(min(run, k)):
-            if rs_b != NR:
-                prefetch(b + NR)
-            for j in range(vectors):
-                row[j] = (<unaligned_t *> (b + j * LANES))[0]
+            # A row of the tile begins anywhere in a cache line, and may end in the next.
+            prefetch(c + i * rs_c)
+            prefetch(c + i * rs_c + vectors * LANES - 1)
+    while k > 0:
+        for g in range(groups):
             for i in range(rows):
                 for j in range(vectors):
-                    acc[i][j] += row[j] * a[i * rs_a]
-            a += cs_a
-            b += rs_b
-        if n == vectors * LANES and cs_c == 1:
-            if accumulate:
+                    acc[(g * rows + i) * vectors + j] = ZERO
+        stop = min(run, k)
+        p = 0
+        while p + groups <= stop:
+            if groups == 1 and rs_b != NR:
+                prefetch(b + NR)
+            for g in range(groups):
+                for j in range(vectors):
+                    if padded or j < vectors - 1:
+                        row[j] = (<unaligned_t *> (b + j * LANES))[0]
+                    else:
+                        row[j] = read_part(b + j * LANES, part)
                 for i in range(rows):
                     for j in range(vectors):
-                        acc[i][j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
-            for i in range(rows):
+                        acc[(g * rows + i) * vectors + j] += row[j] * a[i * rs_a]
+                a += cs_a
+                b += rs_b
+            p += groups
+        if groups > 1:
+            while p < stop:
                 for j in range(vectors):
-                    (<unaligned_t *> (c + i * rs_c + j * LANES))[0] = acc[i][j]
+                    row[j] = read_part(b + j * LANES, part if j == vectors - 1 else FIRST_LANES(LANES))
+                for i in range(rows):
+                    for j in range(vectors):
+                        acc[i * vectors + j] += row[j] * a[i * rs_a]
+                a += cs_a
+                b += rs_b
+                p += 1
+            for g in range(1, groups):
+                for i in range(rows):
+                    for j in range(vectors):
+                        acc[i * vectors + j] += acc[(g * rows + i) * vectors + j]
+        if cs_c == 1:
+            for i in range(rows):
+                for j in range(vectors - 1):
+                    if accumulate:
+                        acc[i * vectors + j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
+                    (<unaligned_t *> (c + i * rs_c + j * LANES))[0] = acc[i * vectors + j]
+                j = vectors - 1
+                if accumulate:
+                    acc[i * vectors + j] += load_part(c + i * rs_c + j * LANES, part)
+                store_part(c + i * rs_c + j * LANES, part, acc[i * vectors + j])
         else:
             for i in range(rows):
                 for j in range(vectors):
-                    (<unaligned_t *> &spill[i * NR + j * LANES])[0] = acc[i][j]
-            for i in range(rows):
-                for j in range(n):
-                    if accumulate:
-                        c[i * rs_c + j * cs_c] += spill[i * NR + j]
-                    else:
-                        c[i * rs_c + j * cs_c] = spill[i * NR + j]
+                    (<unaligned_t *> &spill[i * NR + j * LANES])[0] = acc[i * vectors + j]
+            place(rows, n, spill, NR, c, rs_c, cs_c, accumulate)
         accumulate = True
         k -= run

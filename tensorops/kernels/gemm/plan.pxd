@@ -5,10 +5,6 @@ from tensorops.kernels.gemm.family cimport Family
 cdef enum:
     # Multiply-adds that one more thread must have to do to be worth its start.
     THREAD_WORK = 1 << 18
-    # A streamed product adds to C a few products at a time. Every THIN_RUN of its depth, beyond the first,
-    # are added up in work memory, THIN_SPAN columns at once: else C gathered the error of so many sums.
-    THIN_RUN = 512
-    THIN_SPAN = 4096
 
 cdef enum Packing:
     PACK_AUTO
@@ -34,9 +30,9 @@ ctypedef struct Product:
 cdef enum Kind:
     KIND_NOTHING     # no element, or nothing to add to C
     KIND_ZERO        # no depth: C = 0
-    KIND_DOTS        # one column, rows of A contiguous: a dot product for each element
+    KIND_DOTS        # few columns, rows of A contiguous: a dot product for each element
     KIND_THIN        # few rows or little depth: B is streamed once
-    KIND_TILE        # one tile, operands read in place
+    KIND_TILE        # one column of tiles, operands read in place
     KIND_BLOCKS      # the five loops
 
 ctypedef struct Plan:
@@ -46,7 +42,7 @@ ctypedef struct Plan:
     Product product
     bint pack_a
     bint pack_b
-    bint copy_x          # DOTS: the vector is gathered first
+    bint copy_b          # DOTS: the columns of B are gathered first
     Py_ssize_t mc
     Py_ssize_t kc
     Py_ssize_t nc

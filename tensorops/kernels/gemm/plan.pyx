@@ -5,18 +5,25 @@ equal products.
 """
 
 from tensorops.kernels.gemm.family cimport Family
-from tensorops.kernels.gemm.kernels cimport Kernels
+from tensorops.kernels.gemm.kernels cimport LONGEST_RUN, Kernels
 
 cdef enum:
-    # Bytes of a strided vector that are gathered, to be read in one run.
-    VECTOR_COPY = 1 << 16
     # Rows of C up to which B is better streamed once than cut into strips; more if B is large.
     THIN_ROWS = 8
     THIN_ROWS_LARGE = 16
     LARGE_BYTES = 1 << 20
     # Depth up to which a product is an update of C by outer products.
-    THIN_K = 1
+    THIN_K = 8
     THIN_COLUMNS = 64
+    # A streamed product adds to C a few products at a time. Every THIN_RUN of its depth, beyond the first,
+    # are added up in work memory, THIN_SPAN columns at once: else C gathered the error of so many sums.
+    # Where C has no contiguous rows, THIN_SPAN_TURNED columns are computed there, to stay in L1.
+    THIN_RUN = 512
+    THIN_SPAN = 4096
+    THIN_SPAN_TURNED = 512
+    # Columns that are multiplied by rows of A as dot products, and how much of them at once.
+    DOTS_COLUMNS = 16
+    DOTS_DEPTH = 4096
     # Packing B pays once more tiles of rows than this read it, unless it is so small as to stay in L1.
     PACK_B_TILES = 4
     PACK_B_BYTES = 40 << 10
@@ -32,8 +39,16 @@ cdef enum:
     PAGE = 4096
     # A product that needs this share of the largest blocks' work memory, or more, reserves all of it.
     RESERVE_SHARE = 8
-    # Longest side of a product for which shorter vectors are taken where they leave less of a row unused.
+    # Longest row of C for which shorter vectors are taken where they leave less of it unused.
     NARROW = 32
+
+# Cycles in which an element is packed, placed in a C of contiguous columns, or summed from a vector's lanes,
+# and in which a row of C is begun, or ended within a vector.
+cdef double PACK_CYCLES = 0.6
+cdef double PLACE_CYCLES = 0.8
+cdef double SUM_CYCLES = 6
+cdef double ROW_CYCLES = 4
+cdef double PIECES_CYCLES = 5
 
 
 cdef Py_ssize_t divided(Py_ssize_t total, Py_ssize_t parts, Py_ssize_t step) noexcept nogil:
@@ -56,18 +71,43 @@ cdef inline Product turned(const Product *product) noexcept nogil:
     return result
 
 
-cdef inline Kind special_kind(const Family *family, const Product *p) noexcept nogil:
-    """Name the kernel for products bound by memory, or BLOCKS."""
-    cdef Py_ssize_t size = family.kernels.itemsize
-    if p.n == 1:
-        if p.cs_a == 1 and (p.rs_c == 1 or p.m == 1) and (p.rs_b == 1 or p.k * size <= VECTOR_COPY):
-            return KIND_DOTS
-    elif p.cs_b == 1 and p.cs_c == 1 and p.n >= THIN_COLUMNS:
-        if p.m <= THIN_ROWS or p.k <= THIN_K:
-            return KIND_THIN
-        if p.m <= THIN_ROWS_LARGE and p.k * p.n * size > LARGE_BYTES:
-            return KIND_THIN
-    return KIND_BLOCKS
+cdef inline bint is_thin(const Family *family, const Product *p) noexcept nogil:
+    """Return whether a product is bound by memory, so that B is best streamed once."""
+    if p.cs_b != 1 or p.n < THIN_COLUMNS:
+        return False
+    if p.m <= THIN_ROWS or (p.k <= THIN_K and p.cs_c == 1):
+        return True
+    return p.m <= THIN_ROWS_LARGE and p.cs_c == 1 and p.k * p.n * family.kernels.itemsize > LARGE_BYTES
+
+
+cdef inline double vector_cycles(const Family *family) noexcept nogil:
+    """Return the cycles of one multiply-add of vectors: 512 bits take both pipes of many processors."""
+    return 1.0 if family.kernels.lanes * family.kernels.itemsize == 64 else 0.5
+
+
+cdef inline double tiles_cost(const Family *family, const Product *p) noexcept nogil:
+    """Estimate the cycles of a product in tiles: the vectors run along the rows of C."""
+    cdef double vectors = divided(p.n, 1, family.kernels.lanes) // family.kernels.lanes
+    cdef double cost = vector_cycles(family) * p.m * (p.k * vectors + ROW_CYCLES)
+    if p.n % family.kernels.lanes and family.kernels.lanes * family.kernels.itemsize < 64:
+        # Without masks the end of a row is written in pieces.
+        cost += PIECES_CYCLES * p.m
+    if p.cs_b != 1:
+        cost += PACK_CYCLES * p.k * p.n
+    if p.cs_c != 1:
+        cost += PLACE_CYCLES * p.m * p.n * (1 + p.k // LONGEST_RUN)
+    return cost
+
+
+cdef inline double dots_cost(const Family *family, const Product *p) noexcept nogil:
+    """Estimate the cycles of a product as dot products, or -1 if it cannot be one."""
+    cdef double vectors = divided(p.k, 1, family.kernels.lanes) // family.kernels.lanes
+    cdef double cost = (vector_cycles(family) * vectors + SUM_CYCLES) * p.m * p.n
+    if p.cs_a != 1 or p.n > DOTS_COLUMNS:
+        return -1
+    if p.rs_b != 1:
+        cost += PACK_CYCLES * p.k * p.n
+    return cost
 
 
 cdef inline Py_ssize_t strips_before_packing(const Family *family, const Product *p) noexcept nogil:
@@ -124,7 +164,7 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
         plan.pack_b = True
     make_grid(plan, packing, plan.threads)
     if not plan.pack_a and not plan.pack_b and p.k <= plan.family.kc:
-        if p.m <= kernels.mr and p.n <= kernels.nr and p.n % kernels.lanes == 0:
+        if p.n <= kernels.nr:
             plan.kind = KIND_TILE
             plan.threads = 1
             return
@@ -134,9 +174,6 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
     plan.nc = block_of(divided(p.n, plan.grid_n, 1), nc_largest, kernels.nr)
     if plan.pack_b:
         plan.panel_bytes = plan.nc * plan.kc * size
-    elif p.n % kernels.lanes:
-        # Only the strip that ends within a vector is copied, to be padded.
-        plan.panel_bytes = kernels.nr * plan.kc * size
     plan.panel_bytes = divided(plan.panel_bytes, 1, PAGE)
     plan.work_bytes = plan.panel_bytes
     if plan.pack_a:
@@ -147,53 +184,90 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
         plan.reserve_bytes = largest * threads
 
 
-cdef inline bint fits_narrow(const Family *family, const Product *p) noexcept nogil:
-    """Return whether the kernels of shorter vectors compute fewer unused columns of a small product."""
-    if family.narrow == NULL or p.n > NARROW or p.m > NARROW or p.k > NARROW:
-        return False
-    return divided(p.n, 1, family.narrow.kernels.lanes) < divided(p.n, 1, family.kernels.lanes)
+cdef inline void take(
+    Plan *plan, Kind kind, const Family *family, const Product *product, bint is_turned,
+) noexcept nogil:
+    plan.kind = kind
+    plan.family = family
+    plan.product = product[0]
+    plan.turned = is_turned
+
+
+cdef inline void take_cheapest(Plan *plan, const Family *family, const Product **sides) noexcept nogil:
+    """Choose among tiles and dot products, the longer and the shorter vectors, along rows or columns of C."""
+    cdef double lowest = tiles_cost(family, sides[0])
+    cdef double cost
+    cdef int side
+    for side in range(2):
+        cost = tiles_cost(family, sides[side])
+        if cost < lowest:
+            lowest = cost
+            take(plan, KIND_BLOCKS, family, sides[side], side)
+        if family.narrow != NULL and sides[side].n <= NARROW:
+            cost = tiles_cost(family.narrow, sides[side])
+            if cost < lowest:
+                lowest = cost
+                take(plan, KIND_BLOCKS, family.narrow, sides[side], side)
+        cost = dots_cost(family, sides[side])
+        if 0 <= cost < lowest:
+            lowest = cost
+            take(plan, KIND_DOTS, family, sides[side], side)
+
+
+cdef void choose(Plan *plan, const Family *family, const Product *product, Packing packing) noexcept nogil:
+    """Choose the kernel, the vectors' length and whether rows and columns are exchanged."""
+    cdef Product other = turned(product)
+    cdef const Product *sides[2]
+    cdef int side
+    sides[0] = product
+    sides[1] = &other
+    take(plan, KIND_BLOCKS, family, product, False)
+    if packing == PACK_ALWAYS:
+        # For tests and studies of one family: the five loops, along the rows of C.
+        if product.cs_c != 1 and product.rs_c == 1:
+            take(plan, KIND_BLOCKS, family, &other, True)
+        return
+    for side in range(2):
+        if is_thin(family, sides[side]) and (sides[side].cs_c == 1 or not is_thin(family, sides[1 - side])):
+            take(plan, KIND_THIN, family, sides[side], side)
+            return
+    take_cheapest(plan, family, sides)
 
 
 cdef void make_plan(
     const Family *family, const Product *product, Packing packing, int threads, Plan *plan,
 ) noexcept nogil:
     """Plan one product for at most `threads` threads; `plan.product` may have its operands exchanged."""
-    cdef Product other
     cdef double work = <double> product.m * product.n * product.k
-    # Always packed is for tests and studies of one family.
-    if packing != PACK_ALWAYS and fits_narrow(family, product):
-        family = family.narrow
-    plan.family = family
-    plan.product = product[0]
-    plan.turned = False
-    plan.copy_x = False
+    cdef Py_ssize_t size = family.kernels.itemsize
+    take(plan, KIND_NOTHING, family, product, False)
+    plan.copy_b = False
     plan.panel_bytes = 0
     plan.work_bytes = 0
     plan.reserve_bytes = 0
     plan.threads = 1
     if product.m == 0 or product.n == 0 or (product.k == 0 and product.accumulate):
-        plan.kind = KIND_NOTHING
         return
     if product.k == 0:
         plan.kind = KIND_ZERO
         return
     if threads > 1 and work >= 2.0 * THREAD_WORK:
         plan.threads = <int> min(<double> threads, work / THREAD_WORK)
-    plan.kind = special_kind(family, product)
-    if plan.kind == KIND_BLOCKS:
-        other = turned(product)
-        plan.kind = special_kind(family, &other)
-        # The kernels of the five loops write rows.
-        if plan.kind != KIND_BLOCKS or (product.cs_c != 1 and product.rs_c == 1):
-            plan.turned = True
-            plan.product = other
+    choose(plan, family, product, packing)
     if plan.kind == KIND_DOTS:
-        plan.copy_x = plan.product.rs_b != 1 and plan.product.k > 1
-        if plan.copy_x:
-            plan.work_bytes = plan.product.k * family.kernels.itemsize
+        plan.copy_b = plan.product.rs_b != 1 and plan.product.k > 1
+        plan.kc = DOTS_DEPTH if plan.copy_b or plan.product.n > 1 else plan.product.k
+        if plan.copy_b:
+            plan.work_bytes = divided(plan.product.n * min(plan.product.k, plan.kc) * size, 1, PAGE)
     elif plan.kind == KIND_THIN:
-        if plan.product.k > THIN_RUN:
-            plan.work_bytes = plan.product.m * min(plan.product.n, THIN_SPAN) * family.kernels.itemsize
-            plan.work_bytes = divided(plan.work_bytes, 1, PAGE)
-    elif plan.kind == KIND_BLOCKS:
+        plan.kc = THIN_RUN
+        if plan.product.cs_c != 1:
+            plan.nc = THIN_SPAN_TURNED
+        elif plan.product.k > THIN_RUN:
+            plan.nc = THIN_SPAN
+        else:
+            plan.nc = plan.product.n
+            return
+        plan.work_bytes = divided(plan.product.m * min(plan.product.n, plan.nc) * size, 1, PAGE)
+    else:
         plan_blocks(plan, packing)

@@ -31,68 +31,75 @@ cdef extern from *:
     const char *KERNEL_NAME
     void prefetch(const void *) noexcept nogil
 
-include "microkernel.pxi"
+include "parts.pxi"
 include "packing.pxi"
+include "microkernel.pxi"
 include "runs.pxi"
+include "dots.pxi"
 include "vectors.pxi"
 
 
-cdef inline void tile_of_rows(
-    int m, const int vectors, Py_ssize_t k,
-    const real_t *a, const Py_ssize_t rs_a, const Py_ssize_t cs_a, const real_t *b, const Py_ssize_t rs_b,
-    real_t *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
+cdef inline void column_of_tiles(
+    const int vectors, const bint padded, Py_ssize_t m, Py_ssize_t k,
+    const real_t *a, const Py_ssize_t rs_a, const Py_ssize_t cs_a, Py_ssize_t step_a, const real_t *b,
+    const Py_ssize_t rs_b, real_t *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil:
-    # A whole tile, or an edge put together from powers of two: each is a tile of constant height.
-    cdef int rest = m
-    if m == MR:
-        tile(MR, vectors, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
-        return
-    if MR > 8 and rest & 8:
-        tile(8, vectors, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+    # The loop ir: whole tiles, and an edge put together from powers of two, each of constant height.
+    while m >= MR:
+        tile(MR, vectors, padded, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        a += step_a
+        c += MR * rs_c
+        m -= MR
+    if MR > 8 and m & 8:
+        tile(8, vectors, padded, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
         a += 8 * rs_a
         c += 8 * rs_c
-    if MR > 4 and rest & 4:
-        tile(4, vectors, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+    if MR > 4 and m & 4:
+        tile(4, vectors, padded, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
         a += 4 * rs_a
         c += 4 * rs_c
-    if rest & 2:
-        tile(2, vectors, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+    if m & 2:
+        tile(2, vectors, padded, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
         a += 2 * rs_a
         c += 2 * rs_c
-    if rest & 1:
-        tile(1, vectors, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+    if m & 1:
+        tile(1, vectors, padded, k, a, rs_a, cs_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
 
 
-cdef void tile_strided(
-    Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, const void *b, Py_ssize_t rs_b,
-    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+cdef void strip_strided(
+    Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, Py_ssize_t step_a,
+    const void *b, Py_ssize_t rs_b, void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil:
     # As few vectors as n needs.
     cdef const real_t *left = <const real_t *> a
     cdef const real_t *right = <const real_t *> b
     cdef real_t *out = <real_t *> c
     if NR_VECTORS > 1 and n <= LANES:
-        tile_of_rows(m, 1, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
+        column_of_tiles(1, False, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     elif NR_VECTORS > 2 and n <= 2 * LANES:
-        tile_of_rows(m, 2, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
+        column_of_tiles(2, False, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     elif NR_VECTORS > 3 and n <= 3 * LANES:
-        tile_of_rows(m, 3, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
+        column_of_tiles(3, False, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     else:
-        tile_of_rows(m, NR_VECTORS, k, left, rs_a, cs_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
+        column_of_tiles(
+            NR_VECTORS, False, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate
+        )
 
 
-cdef void tile_packed(
-    Py_ssize_t k, const void *a, const void *b,
-    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int m, int n, bint accumulate,
+cdef void strip_packed(
+    Py_ssize_t m, Py_ssize_t k, const void *a, const void *b,
+    void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil:
     # Panels have constant strides, worth a tile of their own where it is whole.
-    if m == MR and n > NR - LANES:
-        tile(
-            MR, NR_VECTORS, k, <const real_t *> a, 1, MR, <const real_t *> b, NR,
-            <real_t *> c, rs_c, cs_c, n, accumulate,
-        )
-    else:
-        tile_strided(k, a, 1, MR, b, NR, c, rs_c, cs_c, m, n, accumulate)
+    cdef const real_t *left = <const real_t *> a
+    cdef real_t *out = <real_t *> c
+    if n > NR - LANES:
+        while m >= MR:
+            tile(MR, NR_VECTORS, True, k, left, 1, MR, <const real_t *> b, NR, out, rs_c, cs_c, n, accumulate)
+            left += MR * k
+            out += MR * rs_c
+            m -= MR
+    strip_strided(m, k, left, 1, MR, MR * k, b, NR, out, rs_c, cs_c, n, accumulate)
 
 
 cdef Kernels table
@@ -103,14 +110,15 @@ table.mr = MR
 table.nr = NR
 table.lanes = LANES
 table.name = KERNEL_NAME
-table.tile_packed = tile_packed
-table.tile_strided = tile_strided
+table.strip_packed = strip_packed
+table.strip_strided = strip_strided
 table.pack_a = pack_a
 table.pack_b = pack_b
 table.pack_runs = pack_runs
-table.gemv_rows = gemv_rows
+table.lines = lines
+table.dots = dots
 table.thin = thin
-table.add_rows = add_rows
+table.place = place_rows
 table.peak = peak
 
 capsule = PyCapsule_New(&table, b"tensorops.kernels.gemm.Kernels", NULL)
