@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tensorops.adapters import install, uninstall
 
 try:
+    from tensorops.boundary.attention import attention
     from tensorops.boundary.conv import conv2d
     from tensorops.boundary.elementwise import (
         add_,
@@ -77,6 +78,7 @@ __all__ = [
     "__version__",
     "add_",
     "add_relu_",
+    "attention",
     "axpy_",
     "backends",
     "bias_add_",

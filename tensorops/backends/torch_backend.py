@@ -108,6 +108,16 @@ def _conv2d(
         FUNCTIONS[name](torch, out, out, **options)
 
 
+def _attention(
+    torch: Any, out: Any, q: Any, k: Any, v: Any, *, causal: bool = False, scale: float | None = None
+) -> None:
+    if k.shape[-2] == 0:
+        out.zero_()
+    elif out.numel():
+        function = torch.nn.functional.scaled_dot_product_attention
+        out.copy_(function(q, k, v, is_causal=causal, scale=scale))
+
+
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         **{name: _named(name) for name in ("matmul", "exp", "tanh", "maximum", "minimum")},
@@ -125,6 +135,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "relu_backward": _relu_backward,
         "gelu_backward": _kernel("gelu_backward", result="grad_input"),
         "sigmoid_backward": _kernel("sigmoid_backward", result="grad_input"),
+        "attention": _attention,
         "conv2d": _conv2d,
         "tanh_backward": _kernel("tanh_backward", result="grad_input"),
         "silu_backward": _kernel("silu_backward", result="grad_input"),

@@ -108,6 +108,7 @@ ISA_NAMES: tuple[str, ...] = tuple(dict.fromkeys(row.isa for row in KERNELS))
 FAMILIES: dict[str, str] = {
     "products": "tensorops/kernels/gemm/ukr.pyx",
     "elementwise": "tensorops/kernels/elementwise/formulas.pyx",
+    "attention": "tensorops/kernels/attention/columns.pyx",
 }
 """Sources that are built once per row, by what they compute."""
 

@@ -6,7 +6,8 @@ place of a kernel that fails. One module for each class of operations.
 
 from __future__ import annotations
 
+from tensorops.reference.attention import attention, attention_backward
 from tensorops.reference.convolution import conv2d, conv2d_backward
 from tensorops.reference.products import matmul
 
-__all__ = ["conv2d", "conv2d_backward", "matmul"]
+__all__ = ["attention", "attention_backward", "conv2d", "conv2d_backward", "matmul"]

@@ -30,6 +30,7 @@ SIZES = {
     "product": st.tuples(*[st.integers(0, 24)] * 3, st.integers(1, 3)),
     "elementwise": st.tuples(st.integers(0, 300), st.just(1), st.just(1), st.just(1)),
     "rows": st.tuples(st.integers(0, 12), st.integers(1, 70), st.just(1), st.just(1)),
+    "attention": st.tuples(*[st.integers(0, 20)] * 3, st.integers(1, 3)),
     "convolution": st.tuples(st.integers(0, 20), st.integers(0, 36), st.integers(1, 40), st.integers(0, 3)),
 }
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
@@ -48,6 +49,7 @@ SMALL = {
     "product": (5, 7, 6, 1),
     "elementwise": (40, 1, 1, 1),
     "rows": (5, 9, 1, 1),
+    "attention": (5, 7, 6, 2),
     "convolution": (5, 18, 12, 2),
 }
 

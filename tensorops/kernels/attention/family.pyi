@@ -1,0 +1,3 @@
+"""The functions on blocks of scores in use, one table for each dtype."""
+
+def kernel_name(dtype: str) -> str: ...

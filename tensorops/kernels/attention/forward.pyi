@@ -1,0 +1,1 @@
+"""No Python functions: ``forward.pxd`` declares what other modules cimport."""

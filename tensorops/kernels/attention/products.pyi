@@ -1,0 +1,15 @@
+"""Attention of ready-made arrays: what the boundary and the backends call."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+def attend(
+    q: NDArray[Any],
+    k: NDArray[Any],
+    v: NDArray[Any],
+    out: NDArray[Any],
+    causal: bool,
+    scale: float,
+    threads: int = 0,
+) -> None: ...
