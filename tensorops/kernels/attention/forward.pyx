@@ -109,14 +109,14 @@ cdef void multiply_panels(
     const Kernels *kernels, Py_ssize_t rows, Py_ssize_t k, const char *a, Py_ssize_t panel_depth,
     const char *b, char *c, bint accumulate,
 ) noexcept nogil:
-    """Compute C (rows, NR) from packed tiles of A and one packed panel of B."""
-    cdef Py_ssize_t mr = kernels.mr
+    """Compute C (rows, NR) from packed tiles of A, k of `panel_depth` each, and a packed panel of B."""
     cdef Py_ssize_t nr = kernels.nr
+    cdef Py_ssize_t height = rows if k == panel_depth else kernels.mr
     cdef Py_ssize_t ir
-    for ir from 0 <= ir < rows by mr:
-        kernels.tile_packed(
-            k, a + ir * panel_depth * kernels.itemsize, b, c + ir * nr * kernels.itemsize, nr, 1,
-            <int> min(mr, rows - ir), <int> nr, accumulate,
+    for ir from 0 <= ir < rows by height:
+        kernels.strip_packed(
+            min(height, rows - ir), k, a + ir * panel_depth * kernels.itemsize, b,
+            c + ir * nr * kernels.itemsize, nr, 1, <int> nr, accumulate,
         )
 
 
