@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..competition import pack
+from ..competition import entry, pack
 from ..competition.judge import TRACKS, refusal
 from ..competition.score import Score
 from ..competition.store import Store
@@ -95,24 +95,13 @@ def read_submission(arguments: argparse.Namespace) -> tuple[pack.Pack, bytes, Pa
     if refused:
         raise CommandError(f"{path}: {refused}")
     home = home_of(arguments)
-    name = arguments.problem or problem_of(path.stem, code, home)
+    name = arguments.problem or entry.problem_of(path.stem, code, home)
     known = pack.names(home)
     if name is None:
         raise CommandError(f"which problem is {path} for? Give --problem NAME; known: {', '.join(known)}")
     if name not in known:
         raise CommandError(f"unknown problem {name!r}; known: {', '.join(known)}{nearest(name, known)}")
     return pack.load(name, home), code, path
-
-
-def problem_of(stem: str, code: bytes, home: Path | None) -> str | None:
-    """Return the problem that a file is for: ``# problem: NAME`` near its top, or its name's beginning."""
-    known = pack.names(home)
-    for line in code.decode("utf-8", "replace").splitlines()[:20]:
-        word = line.lstrip("# ").removeprefix("tensorops:").strip()
-        if line.startswith("#") and word.startswith("problem:"):
-            return word.removeprefix("problem:").strip()
-    fitting = [name for name in known if stem == name or stem.startswith((f"{name}_", f"{name}-"))]
-    return max(fitting, key=len, default=None)
 
 
 def default_name() -> str:

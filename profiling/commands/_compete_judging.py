@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any
 
-from ..competition import judge, sandbox, verdict
+from ..competition import entry, judge, sandbox, verdict
 from ..competition.judge import CHECK_ONLY, QUICK, RANKED, Plan
 from ..competition.pack import Pack, load
 from ..competition.sandbox import Sandbox
@@ -32,8 +31,6 @@ from ._compete_base import (
     score_section,
     verdict_section,
 )
-
-NAME = re.compile(r"[^\W_][\w. -]{0,39}")
 
 
 def walls(arguments: argparse.Namespace) -> Sandbox:
@@ -122,14 +119,15 @@ class Submit(Part):
     def run(self, arguments: argparse.Namespace) -> Document:
         """Store the file and queue it."""
         problem, code, path = read_submission(arguments)
-        if not NAME.fullmatch(arguments.participant):
-            raise CommandError("a participant's name has 1 to 40 letters, digits, spaces, dots, - and _")
+        participant = entry.participant(arguments.participant)
+        if participant is None:
+            raise CommandError(entry.RULE)
         with open_store(arguments) as store:
-            number = store.submit(arguments.participant, problem.name, arguments.track, code, path.name)
+            number = store.submit(participant, problem.name, arguments.track, code, path.name)
             waiting = store.one("SELECT count(*) AS n FROM job WHERE state != 'done'")["n"]
         rows = [
             ("submission", str(number)),
-            ("participant", arguments.participant),
+            ("participant", participant),
             ("problem", f"{problem.name}, track {arguments.track}"),
             ("waiting", f"{waiting} in the queue"),
             ("next", f"python -m profiling compete result {number}"),
@@ -138,7 +136,7 @@ class Submit(Part):
             "schema": SCHEMA,
             "kind": "submission",
             "submission": number,
-            "participant": arguments.participant,
+            "participant": participant,
             "problem": problem.name,
             "track": arguments.track,
         }

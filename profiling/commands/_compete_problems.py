@@ -6,9 +6,12 @@ import argparse
 from pathlib import Path
 
 from ..competition import pack
+from ..competition.new_problem import write_pack
+from ..competition.site import sizes_text
+from ..competition.validate import validate
 from ..document import Cell, Column, Document, Section, Table
 from ._base import CommandError
-from ._compete_base import SCHEMA, Part, add_home, facts, home_of
+from ._compete_base import SCHEMA, Part, add_home, facts, home_of, say
 
 
 class ListProblems(Part):
@@ -122,15 +125,42 @@ class Start(Part):
         return Document(f"compete start {found.name}", (Section(found.problem.title, (facts(rows),)),), data)
 
 
+class NewProblem(Part):
+    """Make a pack of your own, ready to be changed, and try it.
+
+    The new pack sums the rows of a matrix. Change problem.py, baseline.py, the starters and must_fail/, and
+    run the same command again with --try to see whether the checks hold.
+    """
+
+    name = "new-problem"
+
+    def prepare(self, parser: argparse.ArgumentParser) -> None:
+        """Add the part's arguments."""
+        parser.add_argument("problem", metavar="NAME")
+        parser.add_argument("--try", dest="trial", action="store_true", help="try a pack that is there")
+        add_home(parser)
+
+    def run(self, arguments: argparse.Namespace) -> Document:
+        """Write the pack, or try it."""
+        home = home_of(arguments)
+        name = arguments.problem
+        if not arguments.trial:
+            try:
+                folder = write_pack(name, home)
+            except ValueError as error:
+                raise CommandError(str(error)) from error
+        else:
+            folder = home / "problems" / name
+        say(f"trying {folder}")
+        found = pack.load(name, home)
+        validate(found)
+        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.py*") if path.is_file())
+        rows = [("pack", str(folder)), ("files", ", ".join(files)), ("version", found.version)]
+        rows.append(("tried", "baseline and starters are right, and everything in must_fail/ fails"))
+        data = {"schema": SCHEMA, "kind": "new-problem", "folder": str(folder), "version": found.version}
+        return Document(f"compete new-problem {name}", (Section("Pack", (facts(rows),)),), data)
+
+
 def paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a description."""
     return [part.strip() for part in text.split("\n\n") if part.strip()]
-
-
-def sizes_text(band: pack.Band, names: tuple[str, ...]) -> str:
-    """Return the ranges of a band in words."""
-    parts = []
-    for (low, high), name in zip(band.ranges, names, strict=True):
-        parts.append(f"{low} {name}" if low == high else f"{low} to {high} {name}")
-    text = ", ".join(parts)
-    return text if band.scale == 1 else f"{text}, values of about {band.scale:g}"

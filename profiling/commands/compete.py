@@ -13,8 +13,9 @@ from ..reporters import formats
 from ._base import Command, CommandError, add_format_options
 from ._compete_base import Part
 from ._compete_judging import Check, Submit, Versus, Work
-from ._compete_problems import ListProblems, ShowProblem, Start
+from ._compete_problems import ListProblems, NewProblem, ShowProblem, Start
 from ._compete_results import Board, Replay, Result
+from ._compete_teacher import Decide, Doctor, Export, Serve
 
 PARTS: tuple[type[Part], ...] = (
     ListProblems,
@@ -27,6 +28,11 @@ PARTS: tuple[type[Part], ...] = (
     Result,
     Versus,
     Replay,
+    Serve,
+    Decide,
+    Doctor,
+    Export,
+    NewProblem,
 )
 
 
@@ -44,6 +50,7 @@ class CompeteCommand(Command):
         "compete submit softmax.pyx --as ann",
         "compete work --once",
         "compete board softmax",
+        "compete serve class/",
     )
 
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:

@@ -217,7 +217,7 @@ def judge(
     found = Judgement(Verdict(verdict.OK, "accept"), sandbox=walls.label, seed=seed or new_seed())
     course = _Course(pack, track, plan, walls, found, on_phase)
     try:
-        with _folder() as folder, _rival_folder() as other, _judging(course.cores):
+        with _folder() as folder, _rival_folder() as other, _judging():
             course.run(folder, code, suffix, other, rival)
     except Fault as fault:
         found.verdict = fault.verdict(course.phase, course.printed)
@@ -242,12 +242,18 @@ _rival_folder = _folder
 
 
 @contextmanager
-def _judging(cores: Sequence[int]) -> Iterator[None]:
-    """Run the judge on the submission's own processor, so that waking each other takes microseconds."""
+def _judging() -> Iterator[None]:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    before = os.sched_getaffinity(0)
     with threadpool_limits(1), garbage_collection_off():
+        yield
+
+
+@contextmanager
+def _beside(cores: Sequence[int]) -> Iterator[None]:
+    """Run the judge on the submission's own processor, so that waking each other takes microseconds."""
+    before = os.sched_getaffinity(0)
+    with raised():
         if len(cores) == 1:
             os.sched_setaffinity(0, cores)
         try:
@@ -276,6 +282,8 @@ class _Course:
         self.printed = ""
         every = physical_cores_first()
         self.cores = every[-1:] if track == "one" else every
+        # What is only checked keeps away from the processor on which another judge may be timing.
+        self.checking_cores = every[:1] if track == "one" else every
         self.arena = pack.largest()
         self.seeds = np.random.SeedSequence(int(found.seed, 16)).spawn(1 + plan.launches)
 
@@ -293,7 +301,8 @@ class _Course:
         baseline = self.pack.file("baseline.py").read_bytes(), ".py"
         against = self.place(other, *(rival or baseline))
         self.enter("load")
-        with self.box(path) as box:
+        # Before others: on a busy machine nobody's kernel is to be taken for one that never ends.
+        with _beside(self.checking_cores), self.box(path, self.checking_cores) as box:
             self.enter("check")
             with self.reported(box):
                 self.check(box)
@@ -301,7 +310,7 @@ class _Course:
             self.enter("time")
             for launch in range(self.plan.launches):
                 # Others may be timed between two launches; never two at the same time.
-                with machine_lock(), raised():
+                with machine_lock(), _beside(self.cores):
                     self.time(path, against, launch)
         self.enter("score")
         self.found.verdict = Verdict(verdict.OK, "score")
@@ -315,10 +324,10 @@ class _Course:
         self.found.versions = compiler.describe()
         return compiler.compile_source(path, MODULE, self.sandbox)
 
-    def box(self, path: Path) -> Box:
+    def box(self, path: Path, cores: Sequence[int]) -> Box:
         seconds = self.plan.call_seconds
         limits = Limits(seconds=seconds, load_seconds=2 * seconds, processor_seconds=120)
-        return Box(path, MODULE, self.arena, self.sandbox, self.cores, limits)
+        return Box(path, MODULE, self.arena, self.sandbox, cores, limits)
 
     @contextmanager
     def reported(self, box: Box) -> Iterator[None]:
@@ -361,7 +370,7 @@ class _Course:
         boxes: list[Box | None] = [None, None]
         try:
             for index in rng.permutation(2):
-                boxes[index] = self.box((path, against)[index])
+                boxes[index] = self.box((path, against)[index], self.cores)
             ours, theirs = boxes
             assert ours is not None and theirs is not None
             with self.reported(ours):

@@ -80,3 +80,8 @@ CREATE VIEW IF NOT EXISTS ranking AS
         )
     GROUP BY submission.problem, score.version, submission.track, score.machine, submission.participant,
         score.kind;
+-- What was not taken from the inbox, and why; one row per state of a file.
+CREATE TABLE IF NOT EXISTS notice (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, noticed REAL NOT NULL,
+    participant TEXT NOT NULL, file TEXT NOT NULL, origin TEXT NOT NULL UNIQUE, reason TEXT NOT NULL
+);

@@ -87,7 +87,7 @@ class Store:
                 for statement in _statements():
                     self._connection.execute(statement)
                 self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, StoreError) as error:
             raise StoreError(f"{home / FILE} cannot be used: {error}") from error
         found = self.one("SELECT value FROM meta WHERE key = 'schema'")["value"]
         if int(found) > SCHEMA:
@@ -113,14 +113,24 @@ class Store:
         ------
         None
             Nothing.
+
+        Raises
+        ------
+        StoreError
+            Where it could not be written, such as on a full disk.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled it back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.home / FILE}: nothing was stored: {error}") from error
 
     def all(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
@@ -158,27 +168,22 @@ class Store:
         """
         suffix = Path(file).suffix
         sha = hashlib.sha256(suffix.encode() + b"\0" + code).hexdigest()
-        try:
-            with self.transaction():
-                if origin is not None:
-                    known = self.one("SELECT id FROM submission WHERE origin = ?", (origin,))
-                    if known:
-                        return int(known["id"])
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO source VALUES (?, ?, ?, ?)",
-                    (sha, suffix, kind(code, suffix), code),
-                )
-                cursor = self._connection.execute(
-                    "INSERT INTO submission (participant, problem, track, sha, file, submitted, origin) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (participant, problem, track, sha, file, time.time(), origin),
-                )
-                number = cursor.lastrowid
-                assert number is not None
-                self._connection.execute("INSERT INTO job (submission) VALUES (?)", (number,))
-            return number
-        except sqlite3.Error as error:
-            raise StoreError(f"the submission could not be stored: {error}") from error
+        with self.transaction():
+            known = self.one("SELECT id FROM submission WHERE origin = ?", (origin,)) if origin else None
+            if known:
+                return int(known["id"])
+            self._connection.execute(
+                "INSERT OR IGNORE INTO source VALUES (?, ?, ?, ?)", (sha, suffix, kind(code, suffix), code)
+            )
+            cursor = self._connection.execute(
+                "INSERT INTO submission (participant, problem, track, sha, file, submitted, origin) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (participant, problem, track, sha, file, time.time(), origin),
+            )
+            number = cursor.lastrowid
+            assert number is not None
+            self._connection.execute("INSERT INTO job (submission) VALUES (?)", (number,))
+        return number
 
     def judge_again(self, submission: int) -> None:
         """Queue a submission once more; its samples will be pooled with those it has."""
@@ -439,6 +444,31 @@ class Store:
         """Return the newest decision on a subject, or None."""
         row = self.one("SELECT value FROM decided WHERE subject = ? AND key = ?", (subject, key))
         return None if row is None else str(row["value"])
+
+    def note(self, participant: str, file: str, origin: str, reason: str) -> None:
+        """Note once why something in the inbox was not taken.
+
+        Parameters
+        ----------
+        participant, file : str
+            Whose, and which.
+        origin : str
+            The state of the file that this is about.
+        reason : str
+            One line.
+        """
+        if self.one("SELECT 1 FROM notice WHERE origin = ?", (origin,)):
+            return
+        try:
+            with self.transaction():
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO notice (noticed, participant, file, origin, reason) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (time.time(), participant, file, origin, reason),
+                )
+        except StoreError:
+            # A notice is of no use where nothing can be stored.
+            return
 
     def note_machine(self, machine: str, description: dict[str, Any]) -> None:
         """Keep the description of a machine class."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import machine_class, pack, sandbox, validate, verdict
 from .judge import RANKED, Judgement, Plan, judge, new_seed, seed_hash
-from .store import Job, Store
+from .store import MOST_ATTEMPTS, Job, Store, StoreError
 from .worker_identity import Worker
 
 PAUSE = 1.0
@@ -88,6 +88,10 @@ class Judge:
             problem = pack.load(submission.problem, self.home)
             validate.ensure(self.store, problem, self.told)
         except pack.PackError as error:
+            if job.attempt < MOST_ATTEMPTS:
+                self.told(f"{who}: {error}; it is tried again")
+                self.store.give_back(job, self.worker)
+                return
             found = verdict.Verdict(verdict.JUDGE_ERROR, "accept", verdict.one_line(str(error)))
             judgement = Judgement(found, sandbox=self.sandbox.label, seed=job.seed)
             self.store.finish(job, self.worker, judgement, "", self.machine, [])
@@ -103,7 +107,7 @@ class Judge:
             sandbox=self.sandbox,
             on_phase=lambda phase: self._note(job, phase),
         )
-        if judgement.verdict.name == verdict.JUDGE_ERROR and job.attempt < 3:
+        if judgement.verdict.name == verdict.JUDGE_ERROR and job.attempt < MOST_ATTEMPTS:
             self.told(f"{who}: {judgement.verdict.reason}; it is tried again")
             self.store.give_back(job, self.worker)
             return
@@ -132,11 +136,23 @@ class Judge:
         -------
         int
             Number of jobs.
+
+        Raises
+        ------
+        StoreError
+            With `once`, where nothing can be stored; else it is told, and tried again.
         """
         count = 0
         while True:
             between()
-            if self.step() is not None:
+            try:
+                taken = self.step()
+            except StoreError as error:
+                if once:
+                    raise
+                self.told(str(error))
+                taken = None
+            if taken is not None:
                 count += 1
             elif once:
                 return count

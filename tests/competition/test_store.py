@@ -24,11 +24,12 @@ def samples(speed, launches=3, spread=0.002):
     return found
 
 
-def judge_next(store, speed=1.0, name=verdict.OK, worker=None, **more):
-    worker = worker or Worker.current()
+def judge_next(store, speed=1.0, name=verdict.OK, spread=0.002, version="v1", **more):
+    worker = Worker.current()
     job = store.lease(worker, "ab" * 32, "hash")
-    found = Judgement(Verdict(name, "score"), samples(speed, **more), sandbox="walls", seed="ab" * 32)
-    return store.finish(job, worker, found, "v1", MACHINE, CASES)
+    taken = samples(speed, spread=spread)
+    found = Judgement(Verdict(name, "score", **more), taken, sandbox="walls", seed="ab" * 32)
+    return store.finish(job, worker, found, version, MACHINE, CASES)
 
 
 def enter(store, who, code, **more):
