@@ -11,8 +11,6 @@ function which the compiler put first, in a Cython module mostly a helper.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -317,6 +315,8 @@ _Reader: TypeAlias = Callable[[str, Sequence[int]], list[Location | None]]
 
 def _reader() -> _Reader | None:
     """Return what can read line tables here."""
+    import shutil
+
     if shutil.which("addr2line") is not None:
         return _with_addr2line
     try:
@@ -330,6 +330,8 @@ def _reader() -> _Reader | None:
 
 def _with_addr2line(module: str, offsets: Sequence[int]) -> list[Location | None]:
     """Ask ``addr2line`` for all addresses of a module at once."""
+    import subprocess
+
     command = ["addr2line", "-a", "-i", "-f", "-C", "-e", module]
     try:
         done = subprocess.run(

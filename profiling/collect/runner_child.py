@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import builtins
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import io
@@ -107,7 +106,9 @@ def run_script(target: Mapping[str, Any], journal: Journal) -> None:
     if target["module"]:
         spec = _module_spec(target["module"])
         path, loader = str(spec.origin), spec.loader
-        code = loader.get_code(spec.name) if isinstance(loader, importlib.abc.InspectLoader) else None
+        # Not by `importlib.abc`, which imports much that the program may never need.
+        get_code = getattr(loader, "get_code", None)
+        code = None if get_code is None else get_code(spec.name)
         if code is None:
             raise UnusableError(f"module {target['module']} has no Python code to run")
         first, argv0 = str(Path.cwd()), path

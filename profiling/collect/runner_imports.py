@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -29,8 +28,10 @@ def toolkit_on_path() -> Iterator[None]:
         sys.path.remove(packages)
 
 
-class ImportWatch(MetaPathFinder):
-    """Finds modules as the finders after it do, and wraps what their loaders do.
+class ImportWatch:
+    """A finder of ``sys.meta_path``: finds modules as those after it do, and wraps what their loaders do.
+
+    It has no base class: ``importlib.abc`` imports much that a program may never need.
 
     NumPy is not imported for a program's sake: a script may set variables of the environment that NumPy and
     its BLAS read when they are loaded.

@@ -117,7 +117,7 @@ def choose(reader, monkeypatch):
             pytest.skip("no addr2line")
     else:
         pytest.importorskip("elftools")
-        monkeypatch.setattr(native_lines.shutil, "which", lambda name: None)
+        monkeypatch.setattr("shutil.which", lambda name: None)
         monkeypatch.setattr(elf, "_tables", elf._tables.__wrapped__)
 
 
@@ -210,7 +210,7 @@ def test_a_file_that_is_no_module_says_so(tmp_path):
 
 @needs_compiler
 def test_without_any_reader_there_is_a_reason(installed, monkeypatch):
-    monkeypatch.setattr(native_lines.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setitem(sys.modules, "elftools", None)
     assert "install binutils (addr2line) or pyelftools" in str(why_unavailable(installed))
     assert list(resolve(at(installed, 64)).values()) == [None]
