@@ -55,6 +55,18 @@ try:
         tanh_backward_,
     )
     from tensorops.boundary.products import matmul
+    from tensorops.boundary.rows import (
+        cross_entropy,
+        cross_entropy_backward,
+        layer_norm,
+        layer_norm_backward,
+        log_softmax,
+        rms_norm,
+        rms_norm_backward,
+        softmax,
+        softmax_,
+        softmax_backward,
+    )
     from tensorops.runtime import cpu as _cpu
     from tensorops.runtime.openmp import get_num_threads, set_num_threads
 except ModuleNotFoundError as _error:
@@ -87,6 +99,8 @@ __all__ = [
     "clip",
     "clip_",
     "conv2d",
+    "cross_entropy",
+    "cross_entropy_backward",
     "div_",
     "elu",
     "elu_",
@@ -99,8 +113,11 @@ __all__ = [
     "gelu_backward_",
     "get_num_threads",
     "install",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_",
+    "log_softmax",
     "matmul",
     "maximum_",
     "minimum_",
@@ -109,6 +126,8 @@ __all__ = [
     "relu",
     "relu_",
     "relu_backward_",
+    "rms_norm",
+    "rms_norm_backward",
     "scale_shift_",
     "set_num_threads",
     "show_config",
@@ -118,6 +137,9 @@ __all__ = [
     "silu",
     "silu_",
     "silu_backward_",
+    "softmax",
+    "softmax_",
+    "softmax_backward",
     "softplus",
     "softplus_",
     "sub_",

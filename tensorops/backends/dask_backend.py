@@ -250,7 +250,10 @@ _KINDS: Mapping[str, Callable[..., Any]] = {
 def _kind(op: str) -> Callable[..., Any] | None:
     """Return the function that puts an operation together from parts."""
     spec = OPERATIONS.get(op)
-    return None if spec is None else _KINDS.get(spec.cost_class)
+    if spec is None or spec.outputs > 1 or spec.operands is not None:
+        # Sums over the rows, or operands that are no real numbers.
+        return None
+    return _KINDS.get(spec.cost_class)
 
 
 @functools.cache

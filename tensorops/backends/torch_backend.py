@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tensorops.activations import operation_of
+from tensorops.backends import torch_rows
 from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
@@ -139,10 +140,11 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "conv2d": _conv2d,
         "tanh_backward": _kernel("tanh_backward", result="grad_input"),
         "silu_backward": _kernel("silu_backward", result="grad_input"),
+        **torch_rows.FUNCTIONS,
     }
 )
 """By operation, without the underscore of one that works in place:
-``function(torch, out, *operands, **params)`` on tensors of one device."""
+``function(torch, out, *operands, **params)`` on tensors of one device; a tuple of several results."""
 
 INEXACT = MappingProxyType(
     {
@@ -202,12 +204,16 @@ class TorchBackend(ComputeBackend):
             raise ValueError(f"backend {self.name!r} has no {op}")
         torch = importlib.import_module("torch")
         threads = params.pop("threads", 0) or openmp.get_num_threads()
-        direct = _fits(out)
-        result = out if direct else np.empty(out.shape, out.dtype)
+        given: Any = out
+        outs = given if isinstance(given, tuple) else (given,)
+        results = [one if _fits(one) else np.empty(one.shape, one.dtype) for one in outs]
+        targets = tuple(_tensor(torch, result) for result in results)
+        operands = [_tensor(torch, x) for x in arrays]
         with _settings(torch, threads):
-            self.compute(torch, function, [_tensor(torch, x) for x in arrays], _tensor(torch, result), params)
-        if not direct:
-            out[...] = result
+            self.compute(torch, function, operands, targets if given is outs else targets[0], params)
+        for one, result in zip(outs, results, strict=True):
+            if result is not one:
+                one[...] = result
         return out
 
     def compute(
@@ -228,7 +234,7 @@ class TorchBackend(ComputeBackend):
             One of `FUNCTIONS`.
         operands : sequence of Tensor
             In the main memory.
-        out : Tensor
+        out : Tensor or tuple of Tensor
             In the main memory.
         params : mapping
             The operation's parameters.
@@ -272,9 +278,12 @@ class TorchCudaBackend(TorchBackend):
         reason = self.available()
         if reason is not None:
             raise RuntimeError(f"backend {self.name!r}: {reason}")
-        result = torch.empty(out.shape, dtype=out.dtype, device=self.device)
-        function(torch, result, *(x.to(self.device) for x in operands), **params)
-        out.copy_(result)
+        outs = out if isinstance(out, tuple) else (out,)
+        results = tuple(torch.empty(one.shape, dtype=one.dtype, device=self.device) for one in outs)
+        moved = [x.to(self.device) for x in operands]
+        function(torch, results if isinstance(out, tuple) else results[0], *moved, **params)
+        for one, result in zip(outs, results, strict=True):
+            one.copy_(result)
 
 
 def _imported() -> bool:

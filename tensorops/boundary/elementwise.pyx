@@ -8,6 +8,9 @@ from tensorops.backends.owners import apply_by_owner
 from tensorops.dispatch.selection import active_backend
 from tensorops.operations import OPERATIONS as _OPERATIONS
 
+from tensorops.boundary.arrays cimport (
+    apart, check_changed, check_out, check_writeable, foreign, is_same, overlaps, plain, same_shape,
+)
 from tensorops.boundary.paths cimport LAYOUT_C, choose, compute_by, layout_of
 from tensorops.dispatch cimport table
 from tensorops.dispatch.table cimport PATH_BLOCKED, PATH_NUMPY, Decision
@@ -61,33 +64,6 @@ cdef Operation chosen(str name, dict operations, approximate):
     if found is None:
         raise ValueError(f"{name}: approximate must be one of {', '.join(operations)}, not {approximate!r}")
     return <Operation> found
-
-
-cdef inline bint plain(object x, int dtype) noexcept:
-    """Tell whether a kernel can read this object as it lies."""
-    return (
-        np.PyArray_CheckExact(x) and np.PyArray_TYPE(<np.ndarray> x) == dtype
-        and np.PyArray_ISCARRAY_RO(<np.ndarray> x)
-    )
-
-
-cdef inline bint same_shape(np.ndarray x, np.ndarray y) noexcept:
-    cdef int d
-    if np.PyArray_NDIM(x) != np.PyArray_NDIM(y):
-        return False
-    for d in range(np.PyArray_NDIM(x)):
-        if np.PyArray_DIMS(x)[d] != np.PyArray_DIMS(y)[d]:
-            return False
-    return True
-
-
-cdef inline bint apart(np.ndarray x, np.ndarray out) noexcept:
-    """Tell whether two contiguous arrays are the same memory, or share none."""
-    cdef char *first = <char *> np.PyArray_DATA(x)
-    cdef char *second = <char *> np.PyArray_DATA(out)
-    if first == second:
-        return True
-    return first + np.PyArray_NBYTES(x) <= second or second + np.PyArray_NBYTES(out) <= first
 
 
 cdef object compute(Operation operation, object x, object y, object z, object out, double p0, double p1):
@@ -163,13 +139,6 @@ cdef object by_numpy(Operation operation, tuple operands, object out, double p0,
     return function(*operands, out=out, **operation.options(p0, p1))
 
 
-cdef bint foreign(object x):
-    """Tell whether NumPy lets the operand's type decide what a ufunc does or returns."""
-    return not np.PyArray_CheckExact(x) and (
-        hasattr(type(x), "__array_ufunc__") or hasattr(type(x), "__array_wrap__")
-    ) and not isinstance(x, numpy.generic)
-
-
 cdef object general(Operation operation, object x, object y, object z, object out, double p0, double p1):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef tuple operands = (x, y, z)[:operation.count]
@@ -189,12 +158,9 @@ cdef object general(Operation operation, object x, object y, object z, object ou
             operation.name, lambda *given: globals()[operation.name](*operands_and_numbers, **options),
             operands, {},
         )
-    if operation.in_place and not isinstance(x, numpy.ndarray):
-        raise TypeError(
-            f"{operation.name} changes its first argument, which must be an array, not {type(x).__name__}"
-        )
-    if out is not None and not isinstance(out, numpy.ndarray):
-        raise TypeError(f"{operation.name}: out must be an array, not {type(out).__name__}")
+    if operation.in_place:
+        check_changed(operation.name, x)
+    check_out(operation.name, out)
     if any([foreign(x) for x in operands]) or (out is not None and type(out) is not numpy.ndarray):
         owned = apply_by_owner(operation.name, operands, operation.options(p0, p1), out, active_backend())
         return by_numpy(operation, operands, out, p0, p1) if owned is NotImplemented else owned
@@ -218,10 +184,7 @@ cdef object general(Operation operation, object x, object y, object z, object ou
                 f"{shape}, which does not fit {'the array to be changed' if operation.in_place else 'out'} "
                 f"of shape {out.shape}"
             )
-        if not out.flags.writeable:
-            raise ValueError(f"{operation.name}: the array to be written is read-only")
-        if folds_onto_itself(out):
-            raise ValueError(f"{operation.name}: several elements of the array to be written share memory")
+        check_writeable(operation.name, out)
     if common.char not in "fd" or (out is not None and out.dtype != common):
         return by_numpy(operation, operands, out, p0, p1)
     arrays = [numpy.require(array, common, "A") for array in arrays]
@@ -231,9 +194,7 @@ cdef object general(Operation operation, object x, object y, object z, object ou
     else:
         result = out
         for number, array in enumerate(arrays):
-            if not numpy.may_share_memory(array, out) or is_same(array, out):
-                continue
-            if not numpy.shares_memory(array, out):
+            if is_same(array, out) or not overlaps(array, out):
                 continue
             if not operation.numpy_semantics:
                 raise ValueError(f"{operation.name}: an operand overlaps the array to be written")
@@ -289,26 +250,6 @@ cdef int run_arrays(
     with nogil:
         run_sweep(&sweep, threads)
     return 0
-
-
-cdef bint is_same(object x, object out):
-    """Tell whether two arrays have the same elements in the same places."""
-    return (
-        x.__array_interface__["data"][0] == out.__array_interface__["data"][0]
-        and x.shape == out.shape and x.strides == out.strides
-    )
-
-
-cdef bint folds_onto_itself(object x):
-    """Tell whether two elements of an array to be written may be one and the same in memory."""
-    covered = x.itemsize
-    if x.size == 0:
-        return False
-    for stride, size in sorted([(abs(x.strides[d]), x.shape[d]) for d in range(x.ndim) if x.shape[d] > 1]):
-        if stride < covered:
-            return True
-        covered += stride * (size - 1)
-    return False
 
 
 include "elementwise_functions.pxi"

@@ -109,6 +109,7 @@ FAMILIES: dict[str, str] = {
     "products": "tensorops/kernels/gemm/ukr.pyx",
     "elementwise": "tensorops/kernels/elementwise/formulas.pyx",
     "attention": "tensorops/kernels/attention/columns.pyx",
+    "rows": "tensorops/kernels/rows/rows.pyx",
 }
 """Sources that are built once per row, by what they compute."""
 

@@ -115,6 +115,35 @@ cdef inline vector_t exponential(vector_t x) noexcept nogil:
     return part * scale
 
 
+cdef inline vector_t scaled_exponential(vector_t x) noexcept nogil:
+    # exp(x) times 2**64 (float64: 2**512) for x <= 0, never subnormal: the caller's last factor rounds it.
+    # An error of eps |x| comes with a difference x anyway, so one product takes the power of two out of it.
+    cdef real_t rounder = ROUNDER + OF(127 + 64, 1023 + 512)
+    cdef vector_t shifted, r, value
+    x = at_least(x, OF(-131, -1060))
+    shifted = x * <real_t> 1.4426950408889634 + rounder
+    r = x - (shifted - rounder) * <real_t> 0.6931471805599453
+    if IS_SINGLE:
+        value = ZERO + <real_t> 0.0013813514025757059
+        value = value * r + <real_t> 0.0083693482131455268
+        value = value * r + <real_t> 0.041668442806565126
+        value = value * r + <real_t> 0.16666515565467978
+        value = value * r + <real_t> 0.49999993155808026
+    else:
+        value = ZERO + <real_t> 2.4998019508891986382e-8
+        value = value * r + <real_t> 2.7631314433414856224e-7
+        value = value * r + <real_t> 2.7557598921811367399e-6
+        value = value * r + <real_t> 0.000024801490518438482024
+        value = value * r + <real_t> 0.00019841269486307635512
+        value = value * r + <real_t> 0.0013888888945642646906
+        value = value * r + <real_t> 0.008333333333506199451
+        value = value * r + <real_t> 0.04166666666652481403
+        value = value * r + <real_t> 0.16666666666666391912
+        value = value * r + <real_t> 0.5000000000000010882
+    value = (value * r + <real_t> 1) * r + <real_t> 1
+    return value * AS_REALS(AS_WORDS(shifted) << (23 if IS_SINGLE else 52))
+
+
 cdef inline vector_t expm1_negative(vector_t x) noexcept nogil:
     # exp(x) - 1 for x <= 0.
     cdef vector_t n, r, power

@@ -16,6 +16,8 @@ cdef struct Sweep:
 cdef bint ready
 cdef int prepare() except -1
 cdef sweep_t sweep_of(int formula, int itemsize) noexcept nogil
+cdef Py_ssize_t span(Py_ssize_t stride) noexcept nogil
+cdef void join_axes(Sweep *sweep) noexcept nogil
 cdef int threads_for(Py_ssize_t elements, int limit) noexcept nogil
 cdef void run_flat(
     int formula, int itemsize, Py_ssize_t n, const void *x, const void *y, const void *z, void *out,

@@ -140,7 +140,7 @@ cdef void run_line(
         start += count
 
 
-cdef inline Py_ssize_t span(Py_ssize_t stride) noexcept nogil:
+cdef Py_ssize_t span(Py_ssize_t stride) noexcept nogil:
     return stride if stride >= 0 else -stride
 
 

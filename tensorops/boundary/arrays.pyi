@@ -1,0 +1,1 @@
+"""No Python functions: ``arrays.pxd`` declares what other modules cimport."""
