@@ -72,6 +72,7 @@ class Check(Part):
     def run(self, arguments: argparse.Namespace) -> Document:
         """Judge and explain."""
         problem, code, path = read_submission(arguments)
+        confined = walls(arguments)
         plan: Plan = CHECK_ONLY if arguments.only else QUICK if arguments.quick else RANKED
         found = judge.judge(
             problem,
@@ -79,7 +80,7 @@ class Check(Part):
             path.suffix,
             track=arguments.track,
             plan=plan,
-            sandbox=walls(arguments),
+            sandbox=confined,
             on_phase=lambda phase: say(f"{path.name}: {phase}"),
         )
         sections = [verdict_section(found.verdict, f"{path.name} for {problem.name}")]
@@ -97,7 +98,7 @@ class Check(Part):
         if found.samples and found.verdict.name == verdict.OK:
             scored = score(found.samples, [band.name for band in problem.problem.timed])
             sections.append(score_section(scored, LEAST_NOISE))
-            more, told = advice_sections(problem, code, path, arguments.track, scored, found)
+            more, told = advice_sections(problem, code, path, arguments.track, scored, found, confined)
             sections += more
             data |= score_data(scored) | {"advice": told}
         code_of_exit = 0 if found.verdict.name == verdict.OK else 1

@@ -23,7 +23,7 @@ from types import TracebackType
 from . import verdict
 from .arena import Arena, Array
 from .inside import protocol
-from .sandbox import SIGNALS, Sandbox, command, environment, readable, site_folder
+from .sandbox import SIGNALS, Sandbox, command, environment, profiler_folders, readable, site_folder
 from .verdict import Fault
 
 MOST_OUTPUT = 64 * 1024
@@ -53,6 +53,15 @@ class Limits:
     memory: int = 1 << 30
 
 
+@dataclass(frozen=True, slots=True)
+class HotLine:
+    """A line of a submission and the seconds spent in it."""
+
+    function: str
+    line: int
+    seconds: float
+
+
 class Box:
     """One submission's process.
 
@@ -70,6 +79,8 @@ class Box:
         Processors it may use; as many threads are given to NumPy and OpenMP.
     limits : Limits, optional
         What it may use.
+    profiled : bool
+        Whether it may read line_profiler, too.
 
     Raises
     ------
@@ -85,7 +96,10 @@ class Box:
         sandbox: Sandbox,
         cores: Sequence[int],
         limits: Limits | None = None,
+        *,
+        profiled: bool = False,
     ) -> None:
+        self._profiled = profiled
         self.limits = limits or Limits()
         self.arena = Arena(*arena)
         self._output = bytearray()
@@ -112,7 +126,7 @@ class Box:
             "name": name,
             "site": str(site_folder()),
             "names": [str(site_folder())],
-            "read": [*readable(), str(path)],
+            "read": [*readable(), *(profiler_folders() if self._profiled else []), str(path)],
             "confined": sandbox.confined,
             "cores": list(cores),
             "seconds": self.limits.processor_seconds,
@@ -210,6 +224,26 @@ class Box:
         try:
             self._exchange(protocol.INSPECT)
             return [int(number) for number in json.loads(self._content)][:9]
+        except (Fault, ValueError, TypeError):
+            return []
+
+    def hot_lines(self, calls: int) -> list[HotLine]:
+        """Return where the kernel spends its time; the box must have been told of line_profiler.
+
+        Parameters
+        ----------
+        calls : int
+            How often it is run, on the operands of the last call.
+
+        Returns
+        -------
+        list of HotLine
+            The hottest first; empty where it cannot be told. What the process says is only shown.
+        """
+        try:
+            self._exchange(protocol.LINES, json.dumps(calls).encode())
+            told = json.loads(self._content)
+            return [HotLine(str(name), int(line), float(time)) for name, line, _, time in told]
         except (Fault, ValueError, TypeError):
             return []
 

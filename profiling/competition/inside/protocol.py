@@ -10,7 +10,7 @@ import os
 import struct
 
 HEAD = struct.Struct("=B3xI16s")
-PREPARE, CALL, NOTHING, INSPECT = 1, 2, 3, 4
+PREPARE, CALL, NOTHING, INSPECT, LINES = 1, 2, 3, 4, 5
 READY, DONE, FAILED = 101, 102, 103
 NO_TOKEN = bytes(16)
 ALIGNMENT = 64
