@@ -150,7 +150,8 @@ print(tensorops.explain("matmul", a, b))
 
 # %%
 before = {
-    size: tensorops.explain("matmul", (size, size), (size, size), dtype="float32") for size in (4, 16, 64, 256)
+    size: tensorops.explain("matmul", (size, size), (size, size), dtype="float32")
+    for size in (4, 16, 64, 256)
 }
 report = profiling.autotune(seconds=4)
 print(report)
