@@ -103,7 +103,8 @@ def _drift_text(comparison: Comparison) -> list[str]:
             return []
         return [
             f"The fixed work took {drift.factor:.3f} times as long around the second report. Beyond "
-            f"{100 * CALIBRATION_ERROR:.0f} % that is divided out, with a wider interval."
+            f"{100 * CALIBRATION_ERROR:.0f} % that is divided out, with a wider interval, as far as the "
+            "program shared it."
         ]
     if drift.basis.startswith("nothing"):
         if any("same runs" not in row.basis for row in comparison.timings) or comparison.total is not None:
