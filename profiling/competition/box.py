@@ -23,7 +23,7 @@ from types import TracebackType
 from . import verdict
 from .arena import Arena, Array
 from .inside import protocol
-from .sandbox import SIGNALS, Sandbox, command, environment, profiler_folders, readable, site_folder
+from .sandbox import PROFILER, SIGNALS, Sandbox, command, environment, profiler_folders, readable, site_folder
 from .verdict import Fault
 
 MOST_OUTPUT = 64 * 1024
@@ -126,6 +126,7 @@ class Box:
             "name": name,
             "site": str(site_folder()),
             "names": [str(site_folder())],
+            "packages": ["numpy", *(PROFILER if self._profiled else ())],
             "read": [*readable(), *(profiler_folders() if self._profiled else []), str(path)],
             "confined": sandbox.confined,
             "cores": list(cores),

@@ -87,9 +87,13 @@ def readable() -> list[str]:
 
 
 def profiler_folders() -> list[str]:
-    """Return where line_profiler stands, if it stands beside NumPy."""
-    folder = site_folder() / "line_profiler"
-    return [str(folder)] if folder.is_dir() else []
+    """Return where line_profiler and what it needs stand, as far as they stand beside NumPy."""
+    parts = (site_folder() / name for name in ("line_profiler", "typing_extensions.py"))
+    return [str(part) for part in parts if part.exists()]
+
+
+PROFILER = ("line_profiler", "typing_extensions")
+"""The packages that a profiled submission finds besides NumPy."""
 
 
 def command(program: str, configuration: dict[str, Any]) -> list[str]:

@@ -15,6 +15,8 @@ EPERM, ENOSYS = 1, 38
 CLONE_THREAD = 0x10000
 X32_BIT = 0x40000000
 PR_SET_NO_NEW_PRIVS, PR_SET_NAME, PR_GET_NAME, PR_SET_VMA = 38, 15, 16, 0x53564D41
+DESCRIPTOR_COMMANDS = (0, 1, 2, 3, 1030)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL and F_DUPFD_CLOEXEC of fcntl."""
 SET_MODE_FILTER, FLAG_TSYNC = 1, 1
 SECCOMP = (317, 277)
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
@@ -81,6 +83,13 @@ def computing() -> bytes:
     program.add(LOAD, _argument(0))
     for option in (PR_SET_NAME, PR_GET_NAME):
         program.add(EQUAL, option, 0, 1)
+        program.returns(ALLOW)
+    program.returns(ERRNO | EPERM)
+    # A descriptor may be copied and asked; its owner and signal could reach the judge.
+    program.add(EQUAL, _number(own["fcntl"]), 0, 2 * len(DESCRIPTOR_COMMANDS) + 2)
+    program.add(LOAD, _argument(1))
+    for command in DESCRIPTOR_COMMANDS:
+        program.add(EQUAL, command, 0, 1)
         program.returns(ALLOW)
     program.returns(ERRNO | EPERM)
     # Limits may be read (the new value is a null pointer), not set.

@@ -39,7 +39,7 @@ def main(configuration: dict[str, Any]) -> None:
     statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     if configuration["confined"]:
         confine.confine_files(configuration["read"], configuration["names"], [], [])
-    sys.path.append(configuration["site"])
+    sys.meta_path.append(_Packages(configuration["site"], configuration["packages"]))
     import numpy
 
     inputs = _mapped(configuration["inputs"], mmap.MAP_PRIVATE)
@@ -65,6 +65,18 @@ def main(configuration: dict[str, Any]) -> None:
     _Service(numpy, kernel, inputs, outputs, configuration["inputs"]).serve(
         configuration["requests"], answers
     )
+
+
+class _Packages:
+    """Finds the packages that a submission may use, and none of the others that stand beside them."""
+
+    def __init__(self, folder: str, names: list[str]) -> None:
+        self.folder, self.names = folder, names
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in self.names:
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, [self.folder])
 
 
 class _Service:

@@ -23,7 +23,7 @@ COMPUTING: Numbers = {
     "getcpu": (309, 168), "set_robust_list": (273, 99), "rseq": (334, 293), "membarrier": (324, 283),
     "arch_prctl": (158, None), "set_tid_address": (218, 96), "sched_getaffinity": (204, 123),
     "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72),
-    "fcntl": (72, 25), "dup": (32, 23),
+    "dup": (32, 23),
 }  # fmt: skip
 """What a kernel needs, threads and reading of permitted files included."""
 
@@ -71,7 +71,7 @@ CHANGED_FILES: Numbers = {
 
 JUDGED_BY_ARGUMENT: Numbers = {
     "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167), "prlimit64": (302, 261),
-    "kill": (62, 129), "tgkill": (234, 131),
+    "kill": (62, 129), "tgkill": (234, 131), "fcntl": (72, 25),
 }  # fmt: skip
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}

@@ -54,6 +54,20 @@ ESCAPING = (
     Attack("kills the judge", doing("os.kill(os.getppid(), 9)"), FORBIDDEN, quick=True),
     Attack("kills everybody", doing("os.kill(-1, 9)"), FORBIDDEN),
     Attack("stops the judge", doing("os.kill(os.getppid(), 19)"), FORBIDDEN),
+    Attack(
+        "signals the judge through a pipe",
+        """
+        import fcntl, os, sys
+        def kernel(x, out):
+            answers = sys._getframe(1).f_locals["answers"]
+            fcntl.fcntl(answers, fcntl.F_SETOWN, os.getppid())
+            fcntl.fcntl(answers, 10, 9)
+            fcntl.fcntl(answers, fcntl.F_SETFL, os.O_ASYNC | os.O_WRONLY)
+            honest(x, out)
+        """,
+        NOT_OK,
+        quick=True,
+    ),
     Attack("kills its group", doing("os.killpg(os.getpgid(os.getppid()), 9)"), NOT_OK),
     Attack(
         "traces the judge",
