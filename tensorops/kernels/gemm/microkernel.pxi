@@ -67,7 +67,13 @@ cdef inline void tile(
                 for i in range(rows):
                     for j in range(vectors):
                         acc[i * vectors + j] += acc[(g * rows + i) * vectors + j]
-        if cs_c == 1:
+        if cs_c == 1 and n == vectors * LANES:
+            for i in range(rows):
+                for j in range(vectors):
+                    if accumulate:
+                        acc[i * vectors + j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
+                    (<unaligned_t *> (c + i * rs_c + j * LANES))[0] = acc[i * vectors + j]
+        elif cs_c == 1:
             for i in range(rows):
                 for j in range(vectors - 1):
                     if accumulate:
