@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 try:
     from tensorops.boundary.attention import attention
-    from tensorops.boundary.conv import conv2d
+    from tensorops.boundary.conv import conv2d, conv2d_backward
     from tensorops.boundary.elementwise import (
         add_,
         add_relu_,
@@ -99,6 +99,7 @@ __all__ = [
     "clip",
     "clip_",
     "conv2d",
+    "conv2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "div_",

@@ -22,3 +22,21 @@ def by_kernel(
     padding: int | tuple[int, int] = 0,
     activation: str | None = None,
 ) -> None: ...
+def conv2d_backward(
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    bias: bool = True,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]: ...
+def backward_by_kernel(
+    arrays: Sequence[NDArray[Any]],
+    out: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
+    threads: int = 0,
+    *,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    bias: bool = True,
+) -> None: ...

@@ -9,9 +9,9 @@ from tensorops.backends.blocked_backend import provide
 from tensorops.backends.owners import apply_by_owner
 from tensorops.boundary.arguments import answers_for_itself, common_arrays, result_for
 from tensorops.dispatch.selection import active_backend
-from tensorops.kernels.convolution.products import convolve
+from tensorops.kernels.convolution.products import convolve, input_gradient, weight_gradient
 from tensorops.numpy_twins import convolution as numpy_twins
-from tensorops.specs.convolution import convolution_dims, pair
+from tensorops.specs.convolution import backward_dims, convolution_dims, pair
 
 from tensorops.boundary.paths cimport choose, compute_by, layout_of
 from tensorops.dispatch cimport table
@@ -24,6 +24,7 @@ np.import_array()
 cdef dict CONVOLUTIONS = {
     name: table.operation_number("conv2d", (("activation", name),)) for name in (None, *_ACTIVATIONS)
 }
+cdef int BACKWARD = table.operation_number("conv2d_backward")
 
 
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, activation=None, out=None):
@@ -160,6 +161,135 @@ def by_kernel(arrays, out, threads=0, *, stride=1, padding=0, activation=None) -
     convolve(x, weight, bias, out, stride, padding, activation, threads)
 
 
+def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
+    """Return the gradients of a convolution without activation.
+
+    Parameters
+    ----------
+    grad : array_like of shape (N, O, OH, OW)
+        Gradient of the convolution's result; behind an activation, that activation's backward comes first.
+    x : array_like of shape (N, C, H, W)
+        The images.
+    weight : array_like of shape (O, C, kh, kw)
+        The weights.
+    stride : int or tuple of two int, default 1
+        As in the call of `conv2d`.
+    padding : int or tuple of two int, default 0
+        As in the call of `conv2d`.
+    bias : bool, default True
+        Whether the gradient of the bias is wanted.
+
+    Returns
+    -------
+    dx : ndarray of shape (N, C, H, W)
+        Gradient of the images.
+    dweight : ndarray of shape (O, C, kh, kw)
+        Gradient of the weights, over all images and windows.
+    dbias : ndarray of shape (O,), or None
+        The sum of `grad` over images and windows; None if `bias` is false.
+
+    Raises
+    ------
+    TypeError
+        If stride or padding are no whole numbers.
+    ValueError
+        If the shapes do not fit each other, a stride is less than 1 or a padding negative, or the window is
+        larger than the padded images.
+    MemoryError
+        If there is no memory for the results or for the kernels' work.
+
+    See Also
+    --------
+    tensorops.conv2d : The convolution.
+
+    Notes
+    -----
+    ``4*N*O*OH*OW*C*kh*kw`` flops. Both gradients are convolutions themselves, one for each phase of a stride,
+    and computed by the same kernels: of `grad` with the mirrored weights, and of the images with `grad`.
+    With eps of the dtype, the error is at most ``(8 * sqrt(L) + 16) * eps`` times the sum of the terms'
+    magnitudes, L the number of terms: O*kh*kw for dx, N*OH*OW for dweight and dbias. Operands of other
+    dtypes, and subclasses of ndarray, go to NumPy. The interpreter lock is released.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorops
+    >>> image, taps = np.array([[[[1.0, 2.0, 3.0]]]]), np.array([[[[1.0, 10.0]]]])
+    >>> dx, dweight, dbias = tensorops.conv2d_backward(np.array([[[[1.0, 2.0]]]]), image, taps)
+    >>> dx.ravel().tolist(), dweight.ravel().tolist(), dbias.tolist()
+    ([1.0, 12.0, 20.0], [5.0, 8.0], [3.0])
+    """
+    cdef Decision decision
+    cdef tuple operands = (grad, x, weight)
+    params = {"stride": stride, "padding": padding, "bias": bool(bias)}
+    foreign = any([answers_for_itself(operand) for operand in operands])
+    if foreign:
+        result = apply_by_owner("conv2d_backward", operands, params, None, active_backend())
+        if result is not NotImplemented:
+            return result
+    if calls.to_be_told():
+        return calls.told("conv2d_backward", conv2d_backward, operands, params)
+    if foreign:
+        arrays, common = list(operands), numpy.result_type(*operands)
+    else:
+        arrays, common = common_arrays(operands)
+    dims = backward_dims([numpy.shape(array) for array in arrays], params)
+    params["stride"] = pair("conv2d_backward", "stride", stride, 1)
+    params["padding"] = pair("conv2d_backward", "padding", padding, 0)
+    if foreign or common.char not in "fd":
+        return numpy_twins.conv2d_backward(*arrays, **params)
+    results = (
+        numpy.empty(arrays[1].shape, common), numpy.empty(arrays[2].shape, common),
+        numpy.empty(dims.outputs, common) if bias else None,
+    )
+    choose(
+        BACKWARD, common.itemsize, dims.outputs, dims.channels * dims.taps, dims.rows * dims.columns,
+        dims.images, layout_of(arrays), &decision,
+    )
+    if decision.path == PATH_BLOCKED:
+        backward_by_kernel(arrays, results, decision.threads, **params)
+    else:
+        with numpy.errstate(all="ignore"):
+            compute_by(&decision, "conv2d_backward", arrays, results, params, True)
+    return results
+
+
+def backward_by_kernel(arrays, out, threads=0, *, stride=1, padding=0, bias=True) -> None:
+    """Compute gradients of arrays of one dtype by this library's kernels: see `conv2d_backward`.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        Gradient, images and weights.
+    out : tuple of ndarray
+        The gradients; None for one that is not wanted.
+    threads : int, optional
+        At most so many; 0 for as many as the library may use.
+    stride, padding : int or tuple of two int, optional
+        Vertical and horizontal.
+    bias : bool, optional
+        Whether the gradient of the bias is wanted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1, 1, 1))
+    >>> out = np.empty((1, 1, 1, 1)), np.empty((1, 1, 1, 1)), np.empty(1)
+    >>> backward_by_kernel([one, 2 * one, 3 * one], out)
+    >>> [part.item() for part in out]
+    [3.0, 2.0, 1.0]
+    """
+    grad, x, weight = arrays
+    dx, dweight, dbias = out
+    stride = pair("conv2d_backward", "stride", stride, 1)
+    padding = pair("conv2d_backward", "padding", padding, 0)
+    input_gradient(grad, weight, dx, stride, padding, threads)
+    weight_gradient(grad, x, dweight, stride, padding, threads)
+    if bias and dbias is not None:
+        with numpy.errstate(all="ignore"):
+            numpy.sum(grad, axis=(0, 2, 3), out=dbias)
+
+
 cdef object by_numpy(tuple operands, dict params, tuple shape, object common, object out):
     """Have NumPy compute other dtypes and subclasses; `out` is written when all else has succeeded."""
     if out is not None:
@@ -172,3 +302,4 @@ cdef object by_numpy(tuple operands, dict params, tuple shape, object common, ob
 
 
 provide("conv2d", by_kernel)
+provide("conv2d_backward", backward_by_kernel)

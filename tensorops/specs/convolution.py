@@ -154,18 +154,7 @@ def convolution_dims(op: str, shapes: Sequence[Shape], params: Params = NO_PARAM
     return ConvolutionDims(x[0], x[1], weight[0], rows, columns, weight[2] * weight[3])
 
 
-def _backward_dims(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> ConvolutionDims:
-    grad, *rest = (tuple(int(size) for size in shape) for shape in shapes)
-    dims = convolution_dims("conv2d_backward", rest, params)
-    if grad != dims.out:
-        raise ValueError(
-            f"conv2d_backward: the gradient has the shape {grad}, but a convolution of {rest[0]} with "
-            f"{rest[1]} gives {dims.out}"
-        )
-    return dims
-
-
-def check_backward(shapes: Sequence[Shape], params: Params) -> ConvolutionDims:
+def backward_dims(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> ConvolutionDims:
     """Return the sizes of the convolution whose gradients are asked for.
 
     Parameters
@@ -182,15 +171,24 @@ def check_backward(shapes: Sequence[Shape], params: Params) -> ConvolutionDims:
 
     Raises
     ------
+    TypeError
+        If stride or padding are no whole numbers.
     ValueError
         If the shapes do not fit each other, or a parameter is wrong: see `convolution_dims`.
 
     Examples
     --------
-    >>> check_backward([(1, 1, 2, 2), (1, 3, 4, 4), (1, 3, 3, 3)], {}).outputs
+    >>> backward_dims([(1, 1, 2, 2), (1, 3, 4, 4), (1, 3, 3, 3)], {}).outputs
     1
     """
-    return _backward_dims(shapes, params)
+    grad, *rest = (tuple(int(size) for size in shape) for shape in shapes)
+    dims = convolution_dims("conv2d_backward", rest, params)
+    if grad != dims.out:
+        raise ValueError(
+            f"conv2d_backward: the gradient has the shape {grad}, but a convolution of {rest[0]} with "
+            f"{rest[1]} gives {dims.out}"
+        )
+    return dims
 
 
 def _sizes_of(dims: ConvolutionDims) -> Sizes:
@@ -260,19 +258,25 @@ def _error_bound(
         return np.asarray(STEEPEST * bound + own)
 
 
+def _dims_of_gradient(shapes: Sequence[Shape]) -> ConvolutionDims:
+    """Return the sizes as the gradient's own shape tells them, without the parameters."""
+    (images, outputs, rows, columns), _, (_, channels, high, wide) = shapes
+    return ConvolutionDims(images, channels, outputs, rows, columns, high * wide)
+
+
 def _backward_flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
-    dims = _backward_dims(shapes, params)
+    dims = _dims_of_gradient(shapes)
     return math.prod(dims.out) * (4 * dims.channels * dims.taps + bool(params.get("bias", True)))
 
 
 def _backward_bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
-    dims = _backward_dims(shapes, params)
+    dims = _dims_of_gradient(shapes)
     gradients = sum(map(math.prod, shapes[1:])) + dims.outputs * bool(params.get("bias", True))
     return itemsize * (sum(map(math.prod, shapes)) + gradients)
 
 
 def _backward_sizes(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> Sizes:
-    return _sizes_of(_backward_dims(shapes, params))
+    return _sizes_of(_dims_of_gradient(shapes))
 
 
 def _backward_shapes_of(sizes: Sequence[int], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
@@ -281,7 +285,6 @@ def _backward_shapes_of(sizes: Sequence[int], params: Params = NO_PARAMS) -> tup
 
 
 def _backward_out(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
-    _backward_dims(shapes, params)
     return tuple(shapes[1]), tuple(shapes[2]), tuple(shapes[2][:1])
 
 
@@ -290,7 +293,7 @@ def _backward_bound(
 ) -> tuple[Floats, Floats, Floats | None]:
     arrays = [np.asarray(array) for array in (grad, x, weight)]
     eps = float(np.finfo(np.result_type(*arrays)).eps)
-    dims = _backward_dims([array.shape for array in arrays], params)
+    dims = backward_dims([array.shape for array in arrays], params)
     dx, dweight, dbias = reference.conv2d_backward(*map(np.abs, arrays), bias=bias, **params)
     windows = dims.images * dims.rows * dims.columns
     return (
@@ -321,6 +324,7 @@ SPECS: tuple[OpSpec, ...] = (
         reference=reference.conv2d,
         numpy_twin=numpy_twins.conv2d,
         error_bound=_error_bound,
+        backward="conv2d_backward",
         example_shapes=tuple(_layer(*sizes) for sizes in _LAYERS),
         example_params=(
             {"padding": 1},
@@ -329,5 +333,21 @@ SPECS: tuple[OpSpec, ...] = (
             *({"padding": 1, "activation": name} for name in ACTIVATIONS),
         ),
         path_params=MappingProxyType({"activation": None}),
+    ),
+    OpSpec(
+        name="conv2d_backward",
+        signature="(grad, x, weight, *, stride=1, padding=0, bias=True)",
+        cost_class="convolution",
+        flops=_backward_flops,
+        bytes=_backward_bytes,
+        sizes=_backward_sizes,
+        shapes_of=_backward_shapes_of,
+        out_shape=_backward_out,
+        reference=reference.conv2d_backward,
+        numpy_twin=numpy_twins.conv2d_backward,
+        error_bound=_backward_bound,
+        outputs=3,
+        example_shapes=tuple(_backward_layer(*sizes) for sizes in _LAYERS),
+        example_params=({"padding": 1}, {"padding": 1, "bias": False}),
     ),
 )

@@ -10,7 +10,7 @@ The bias is one more row of depth: a column of the weights, multiplied by ones.
 
 from libc.string cimport memcpy, memset
 
-from tensorops.kernels.convolution.patches cimport Window, fill_patch, place_of_tap
+from tensorops.kernels.convolution.patches cimport Patch, Window, fill_patch, place_of_tap
 from tensorops.kernels.convolution.plan cimport MAX_NR, Convolution, Plan, make_plan
 from tensorops.kernels.gemm.kernels cimport Kernels, Run
 from tensorops.runtime.openmp cimport run_parallel
@@ -41,6 +41,7 @@ cdef struct Work:
 
 cdef struct Region:
     Py_ssize_t image
+    Py_ssize_t images
     Py_ssize_t row
     Py_ssize_t column
     Py_ssize_t rows
@@ -74,7 +75,8 @@ cdef Region region_of(const Convolution *c, const Plan *plan, Py_ssize_t number)
     cdef Region region
     region.column = number % plan.regions_w * plan.columns
     region.row = number // plan.regions_w % plan.regions_h * plan.rows
-    region.image = number // (plan.regions_w * plan.regions_h)
+    region.image = number // (plan.regions_w * plan.regions_h) * plan.images
+    region.images = min(plan.images, c.images - region.image)
     region.rows = min(plan.rows, c.rows - region.row)
     region.columns = min(plan.columns, c.columns - region.column)
     return region
@@ -119,16 +121,18 @@ cdef void pack_weights(
 
 
 cdef int runs_of(
-    const Region *region, Py_ssize_t patch_columns, Py_ssize_t start, Py_ssize_t count, Run *runs,
+    const Region *region, const Patch *patch, Py_ssize_t channels, Py_ssize_t start, Py_ssize_t count,
+    Run *runs,
 ) noexcept nogil:
     """Cut a strip of a region's windows into runs of the patch; return how many there are."""
     cdef int found = 0
-    cdef Py_ssize_t row = start // region.columns
+    cdef Py_ssize_t image = start // (region.rows * region.columns)
+    cdef Py_ssize_t row = start // region.columns % region.rows
     cdef Py_ssize_t column = start % region.columns
     cdef Py_ssize_t place, length
     while count > 0:
         length = min(count, region.columns - column)
-        place = row * patch_columns + column
+        place = image * channels * patch.channel + row * patch.columns + column
         if found and runs[found - 1].start + runs[found - 1].length == place:
             runs[found - 1].length += length
         else:
@@ -136,8 +140,11 @@ cdef int runs_of(
             runs[found].length = length
             found += 1
         count -= length
-        row += 1
         column = 0
+        row += 1
+        if row == region.rows:
+            row = 0
+            image += 1
     return found
 
 
@@ -179,7 +186,7 @@ cdef void compute_region(
     cdef const Kernels *kernels = c.kernels
     cdef Py_ssize_t size = kernels.itemsize
     cdef Py_ssize_t nr = kernels.nr
-    cdef Py_ssize_t windows = region.rows * region.columns
+    cdef Py_ssize_t windows = region.images * region.rows * region.columns
     cdef Py_ssize_t taps = box.depth - box.with_bias
     cdef Run runs[MAX_NR]
     cdef Py_ssize_t start, n, i
@@ -191,7 +198,7 @@ cdef void compute_region(
     start = 0
     while start < windows:
         n = min(nr, windows - start)
-        count = runs_of(region, plan.patch.columns, start, n, runs)
+        count = runs_of(region, &plan.patch, box.channels, start, n, runs)
         kernels.pack_runs(taps, work.offsets, work.patch, count, runs, work.strip)
         if box.with_bias:
             fill_with_ones(nr, size, work.strip + taps * nr * size)
@@ -228,9 +235,8 @@ cdef void run_member(void *context, int thread, int threads) noexcept nogil:
     cdef const Convolution *c = team.convolution
     cdef const Plan *plan = team.plan
     cdef Py_ssize_t size = c.kernels.itemsize
-    cdef Py_ssize_t regions = c.images * plan.regions_h * plan.regions_w
-    cdef Py_ssize_t last = regions * (thread + 1) // threads
-    cdef Py_ssize_t group = regions * thread // threads
+    cdef Py_ssize_t last = plan.regions * (thread + 1) // threads
+    cdef Py_ssize_t group = plan.regions * thread // threads
     cdef Py_ssize_t number, box_number, ic, outputs, i
     cdef Py_ssize_t place
     cdef Box box
@@ -256,11 +262,13 @@ cdef void run_member(void *context, int thread, int threads) noexcept nogil:
                     work.offsets[i] = place_of_tap(&box.window, &plan.patch, i // taps, i % taps)
                 for number in range(group, min(last, group + plan.group)):
                     region = region_of(c, plan, number)
-                    fill_patch(
-                        &box.window, &plan.patch,
-                        c.x + (region.image * c.x_image + box.first_channel * c.window.channel) * size,
-                        box.channels, region.row, region.column, work.patch,
-                    )
+                    place = region.image * c.x_image + box.first_channel * c.window.channel
+                    for i in range(region.images):
+                        fill_patch(
+                            &box.window, &plan.patch, c.x + (place + i * c.x_image) * size, box.channels,
+                            region.row, region.column,
+                            work.patch + i * box.channels * plan.patch.channel * size,
+                        )
                     place = (
                         region.image * c.y_image + ic * c.y_output
                         + region.row * c.y_row + region.column * c.y_column

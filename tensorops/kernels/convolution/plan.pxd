@@ -42,8 +42,10 @@ ctypedef struct Plan:
     Py_ssize_t taps_w
     Py_ssize_t kc              # depth of a box
     Py_ssize_t mc              # outputs of a block
-    Py_ssize_t rows            # windows of a region, whose patch is copied at once
+    Py_ssize_t images          # windows of a region, whose patch is copied at once
+    Py_ssize_t rows
     Py_ssize_t columns
+    Py_ssize_t regions         # in all
     Py_ssize_t regions_h
     Py_ssize_t regions_w
     Py_ssize_t group           # regions that are finished before the next ones are begun

@@ -23,7 +23,7 @@ cdef inline Py_ssize_t even(Py_ssize_t total, Py_ssize_t largest, Py_ssize_t ste
 
 cdef inline size_t patch_bytes(const Convolution *c, Plan *plan) noexcept nogil:
     plan.patch = patch_of(&c.window, plan.rows, plan.columns)
-    return plan.channels * plan.patch.channel * c.kernels.itemsize
+    return plan.images * plan.channels * plan.patch.channel * c.kernels.itemsize
 
 
 cdef void make_plan(const Convolution *convolution, int threads, Plan *plan) noexcept nogil:
@@ -31,7 +31,7 @@ cdef void make_plan(const Convolution *convolution, int threads, Plan *plan) noe
     cdef const Convolution *c = convolution
     cdef Py_ssize_t size = c.kernels.itemsize
     cdef Py_ssize_t nr = c.kernels.nr
-    cdef Py_ssize_t depth, regions
+    cdef Py_ssize_t depth, windows
     cdef Convolution part = c[0]
     cdef double work
     plan.channels = 1
@@ -49,6 +49,7 @@ cdef void make_plan(const Convolution *convolution, int threads, Plan *plan) noe
     plan.mc = even(c.outputs, max(<Py_ssize_t> c.kernels.mr, BLOCK_BYTES // (plan.kc * size)), c.kernels.mr)
     part.window.taps_h = plan.taps_h
     part.window.taps_w = plan.taps_w
+    plan.images = 1
     plan.rows = c.rows
     plan.columns = c.columns
     while patch_bytes(&part, plan) > PATCH_BYTES and plan.rows > 1:
@@ -62,18 +63,27 @@ cdef void make_plan(const Convolution *convolution, int threads, Plan *plan) noe
     plan.regions_w = (c.columns + plan.columns - 1) // plan.columns
     while True:
         plan.regions_h = (c.rows + plan.rows - 1) // plan.rows
-        regions = c.images * plan.regions_h * plan.regions_w
-        if threads == 1 or regions >= REGIONS * threads or plan.rows == 1:
+        plan.regions = c.images * plan.regions_h * plan.regions_w
+        if threads == 1 or plan.regions >= REGIONS * threads or plan.rows == 1:
             break
-        if plan.rows * plan.columns <= STRIPS * nr and regions >= threads:
+        if plan.rows * plan.columns <= STRIPS * nr and plan.regions >= threads:
             break
         plan.rows = (plan.rows + 1) // 2
     plan.rows = even(c.rows, plan.rows, 1)
-    plan.threads = <int> min(<Py_ssize_t> threads, regions)
-    plan.group = regions
-    if plan.kc < c.channels * c.window.taps_h * c.window.taps_w:
-        plan.group = max(<Py_ssize_t> 1, GROUP_WINDOWS // (plan.rows * plan.columns))
     plan.direct = plan.regions_w == 1 and (c.y_row == c.columns * c.y_column or c.rows == 1)
+    windows = plan.rows * plan.columns
+    if plan.direct and plan.regions_h == 1 and c.y_image == windows * c.y_column:
+        # The results of one image lie behind those of the one before, and so may strips.
+        plan.images = min(
+            divided(c.images, threads, 1), divided(GROUP_WINDOWS, windows, 1),
+            max(<Py_ssize_t> 1, PATCH_BYTES // <Py_ssize_t> patch_bytes(&part, plan)),
+        )
+        plan.images = even(c.images, plan.images, 1)
+        plan.regions = divided(c.images, plan.images, 1)
+    plan.threads = <int> min(<Py_ssize_t> threads, plan.regions)
+    plan.group = plan.regions
+    if plan.kc < c.channels * c.window.taps_h * c.window.taps_w:
+        plan.group = max(<Py_ssize_t> 1, GROUP_WINDOWS // (plan.images * windows))
     if c.y_column != 1 and c.activation != NULL:
         plan.direct = False
     # Beyond patch and strip, whole vectors are read and written.

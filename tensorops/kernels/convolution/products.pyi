@@ -14,3 +14,19 @@ def convolve(
     activation: str | None = None,
     threads: int = 0,
 ) -> None: ...
+def input_gradient(
+    grad: NDArray[Any],
+    weight: NDArray[Any],
+    out: NDArray[Any],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    threads: int = 0,
+) -> None: ...
+def weight_gradient(
+    grad: NDArray[Any],
+    x: NDArray[Any],
+    out: NDArray[Any],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    threads: int = 0,
+) -> None: ...

@@ -97,3 +97,88 @@ def convolve(x, weight, bias, out, stride, padding, activation=None, int threads
         status = run_convolution(&c, threads)
     if status:
         raise MemoryError(f"conv2d: no work memory for operands of shapes {x.shape} and {weight.shape}")
+
+
+def input_gradient(grad, weight, out, stride, padding, int threads=0) -> None:
+    """Compute the gradient of a convolution by its images into `out`; nothing is checked.
+
+    Rows of an image that are a stride apart are seen by the same taps. With these, mirrored, their gradient
+    is a convolution of the result's: one for each phase.
+
+    Parameters
+    ----------
+    grad : ndarray of shape (N, O, OH, OW)
+        float32 or float64, of any strides.
+    weight : ndarray of shape (O, C, kh, kw)
+        Of the same dtype.
+    out : ndarray of shape (N, C, H, W)
+        Of the same dtype; must not overlap an operand.
+    stride, padding : tuple of two int
+        Of the convolution.
+    threads : int
+        At most so many; 0 for as many as the library may use.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty((1, 1, 1, 3))
+    >>> input_gradient(np.array([[[[1.0, 2.0]]]]), np.array([[[[1.0, 10.0]]]]), out, (1, 1), (0, 0))
+    >>> out.ravel().tolist()
+    [1.0, 12.0, 20.0]
+    """
+    for rows in range(stride[0]):
+        first_row = -((rows - padding[0]) // stride[0])
+        for columns in range(stride[1]):
+            first_column = -((columns - padding[1]) // stride[1])
+            part = out[
+                :, :, stride[0] * first_row + rows - padding[0]::stride[0],
+                stride[1] * first_column + columns - padding[1]::stride[1],
+            ]
+            taps = weight[:, :, rows::stride[0], columns::stride[1]]
+            if taps.size == 0 or grad.size == 0:
+                part[...] = 0
+                continue
+            before = (taps.shape[2] - 1 - first_row, taps.shape[3] - 1 - first_column)
+            convolve(
+                grad, taps[:, :, ::-1, ::-1].transpose(1, 0, 2, 3), None, part, (1, 1), before, None, threads
+            )
+
+
+def weight_gradient(grad, x, out, stride, padding, int threads=0) -> None:
+    """Compute the gradient of a convolution by its weights into `out`; nothing is checked.
+
+    It is a convolution too, with images for channels and the gradient for weights, whose result is as large
+    as the window: one for each phase of the taps.
+
+    Parameters
+    ----------
+    grad : ndarray of shape (N, O, OH, OW)
+        float32 or float64, of any strides.
+    x : ndarray of shape (N, C, H, W)
+        Of the same dtype.
+    out : ndarray of shape (O, C, kh, kw)
+        Of the same dtype; must not overlap an operand.
+    stride, padding : tuple of two int
+        Of the convolution.
+    threads : int
+        At most so many; 0 for as many as the library may use.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty((1, 1, 1, 2))
+    >>> weight_gradient(np.array([[[[1.0, 2.0]]]]), np.array([[[[1.0, 2.0, 3.0]]]]), out, (1, 1), (0, 0))
+    >>> out.ravel().tolist()
+    [5.0, 8.0]
+    """
+    if grad.size == 0:
+        out[...] = 0
+        return
+    turned, images = grad.transpose(1, 0, 2, 3), x.transpose(1, 0, 2, 3)
+    for row in range(min(stride[0], out.shape[2])):
+        rows = images[:, :, (row - padding[0]) % stride[0]::stride[0]]
+        for column in range(min(stride[1], out.shape[3])):
+            seen = rows[:, :, :, (column - padding[1]) % stride[1]::stride[1]]
+            part = out[:, :, row::stride[0], column::stride[1]].transpose(1, 0, 2, 3)
+            before = (-((row - padding[0]) // stride[0]), -((column - padding[1]) // stride[1]))
+            convolve(seen, turned, None, part, (1, 1), before, None, threads)
