@@ -54,6 +54,7 @@ try:
         tanh_,
         tanh_backward_,
     )
+    from tensorops.boundary.layers import linear, linear_backward
     from tensorops.boundary.products import matmul
     from tensorops.boundary.rows import (
         cross_entropy,
@@ -118,6 +119,8 @@ __all__ = [
     "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_",
+    "linear",
+    "linear_backward",
     "log_softmax",
     "matmul",
     "maximum_",

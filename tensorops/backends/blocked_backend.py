@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend, only_float_matmul
+from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend
 from tensorops.elementwise_table import ELEMENTWISE, FORMULAS
 from tensorops.kernels.elementwise import family
-from tensorops.kernels.gemm import batched
+from tensorops.kernels.gemm import batched, layers
 
 # Packing and the most threads (0: as many as the caller allows) of each variant, as the boundary has
 # them: what is measured here must be what ``tensorops.matmul`` runs.
@@ -40,6 +40,27 @@ def provide(op: str, kernel: Kernel) -> None:
     _provided[op] = kernel
 
 
+def _matmul(arrays: Sequence[Array], out: Any, pack: str, threads: int, params: Mapping[str, Any]) -> None:
+    a, b = arrays
+    batched.matmul_into(a, b, out, pack, threads)
+
+
+def _linear(arrays: Sequence[Array], out: Any, pack: str, threads: int, params: Mapping[str, Any]) -> None:
+    x, weight, *bias = arrays
+    layers.linear_into(x, weight, bias[0] if bias else None, out, params.get("activation"), pack, threads)
+
+
+def _linear_backward(
+    arrays: Sequence[Array], out: Any, pack: str, threads: int, params: Mapping[str, Any]
+) -> None:
+    grad, x, weight = arrays
+    dx, dweight, dbias = out
+    layers.linear_backward_into(grad, x, weight, dx, dweight, dbias, pack, threads)
+
+
+_PRODUCTS = {"matmul": _matmul, "linear": _linear, "linear_backward": _linear_backward}
+
+
 class BlockedBackend(ComputeBackend):
     """The register-blocked kernels.
 
@@ -57,8 +78,8 @@ class BlockedBackend(ComputeBackend):
 
     def supports(self, call: Call) -> str | None:
         """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
-        if call.op not in _ELEMENTWISE and call.op not in _provided:
-            return only_float_matmul(call)
+        if call.op not in _ELEMENTWISE and call.op not in _provided and call.op not in _PRODUCTS:
+            return f"it has no {call.op}"
         if call.dtype not in FLOAT_DTYPES:
             return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
         return None
@@ -115,12 +136,11 @@ class BlockedBackend(ComputeBackend):
         if op in _provided:
             _provided[op](arrays, out, **params)
             return out
-        if variant not in _PLANS:
+        if variant not in _PLANS or op not in _PRODUCTS:
             raise ValueError(
                 f"backend 'blocked' has no variant {variant!r}; known: {', '.join(_PLANS)}; for {op} "
                 f"'blocked' has: {', '.join(self.paths())}"
             )
-        a, b = arrays
         pack, threads = _PLANS[variant]
-        batched.matmul_into(a, b, out, pack, threads or params.get("threads", 0))
+        _PRODUCTS[op](arrays, out, pack, threads or params.pop("threads", 0), params)
         return out

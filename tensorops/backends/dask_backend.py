@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import itertools
 import math
 import os
 import sys
@@ -163,6 +164,26 @@ def _product(da: Any, part: Part, op: str, arrays: Sequence[Any], params: Mappin
     return result
 
 
+def _layer(da: Any, part: Part, op: str, arrays: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """Compute parts that hold whole rows of the input: an activation follows the complete sum."""
+    x, weight, *bias = arrays
+    shapes = [array.shape for array in arrays]
+    if any(math.isnan(size) for size in (*x.shape[-1:], *itertools.chain(*shapes[1:]))):
+        raise ValueError(
+            f"{op}: shapes {', '.join(map(str, shapes))}: all but the leading dimensions must be known; call "
+            "compute_chunk_sizes() on the operand first"
+        )
+    OPERATIONS[op].out_shape([[1 if math.isnan(size) else size for size in shape] for shape in shapes])
+    leading, k, n = tuple(range(x.ndim - 1)), x.ndim - 1, x.ndim
+    x, weight = x.rechunk({k: -1}), weight.rechunk({0: -1})
+    pairs = [x, (*leading, k), weight, (k, n)]
+    for row in bias:
+        pairs += [row.rechunk({0: weight.chunks[1]}), (n,)]
+    dtype = part(*(np.ones((1,) * array.ndim, array.dtype) for array in arrays)).dtype
+    meta = np.empty((0,) * x.ndim, dtype)
+    return da.blockwise(part, (*leading, n), *pairs, dtype=dtype, meta=meta, concatenate=True)
+
+
 def _check_product(op: str, left: Sequence[float], right: Sequence[float]) -> None:
     """Raise an error for shapes that do not fit; rows of the left and columns of the right may be unknown."""
     shapes = [list(left), list(right)]
@@ -253,7 +274,7 @@ def _kind(op: str) -> Callable[..., Any] | None:
     if spec is None or spec.outputs > 1 or spec.operands is not None:
         # Sums over the rows, or operands that are no real numbers.
         return None
-    return _KINDS.get(spec.cost_class)
+    return _layer if op == "linear" else _KINDS.get(spec.cost_class)
 
 
 @functools.cache

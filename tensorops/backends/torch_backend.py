@@ -90,6 +90,21 @@ def _add_relu(torch: Any, out: Any, x: Any, y: Any) -> None:
     torch.clamp(torch.add(x, y, out=out), min=0, out=out)
 
 
+def _linear(
+    torch: Any, out: Any, x: Any, weight: Any, bias: Any = None, *, activation: str | None = None
+) -> None:
+    torch.matmul(x, weight, out=out)
+    if bias is not None:
+        out.add_(bias)
+    if activation is None:
+        return
+    if activation == "gelu_sigmoid":
+        out.mul_(torch.sigmoid(1.702 * out))
+        return
+    name, params = operation_of(activation)
+    getattr(torch.ops.aten, f"{name}_")(out, **params)
+
+
 def _relu_backward(torch: Any, out: Any, grad: Any, y: Any) -> None:
     torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=out)
 
@@ -123,6 +138,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         **{name: _named(name) for name in ("matmul", "exp", "tanh", "maximum", "minimum")},
         **{name: _named(name) for name in ("add", "sub", "mul", "div")},
+        "linear": _linear,
         "bias_add": _named("add"),
         "axpy": _named("add"),
         "relu": _relu,

@@ -13,6 +13,7 @@ from tensorops.dispatch.table cimport PATH_NUMPY, PATH_PACKED, PATH_SMALL, Decis
 from tensorops.kernels.gemm cimport family as kernel_family
 from tensorops.kernels.gemm.batched cimport MAX_BATCH_DIMS, Stack, count_of, fold, multiply_stack
 from tensorops.kernels.gemm.family cimport Family, family_of, prepare
+from tensorops.kernels.gemm.kernels cimport EPILOGUE_NONE
 from tensorops.kernels.gemm.loops cimport run_plan
 from tensorops.kernels.gemm.plan cimport PACK_AUTO, PACK_NEVER, Plan, Product, make_plan
 from tensorops.runtime cimport calls
@@ -90,11 +91,6 @@ def matmul(a, b, /, out=None, *, backend=None):
     return general(a, b, out, backend)
 
 
-cdef inline bint usable(np.ndarray x, int dtype) noexcept:
-    """Tell whether a kernel can read this array: the dtype, native, aligned."""
-    return np.PyArray_TYPE(x) == dtype and np.PyArray_ISBEHAVED_RO(x)
-
-
 cdef inline void extent(np.ndarray x, char **first, char **last) noexcept:
     """Find the bytes between which all elements of a non-empty array lie."""
     cdef Py_ssize_t reach
@@ -130,13 +126,6 @@ cdef bint folds_onto_itself(np.ndarray x):
             return True
         covered += stride * (size - 1)
     return False
-
-
-cdef inline int layout_of(Py_ssize_t rs, Py_ssize_t cs) noexcept nogil:
-    """Number the layouts as `table.LAYOUTS` does: C, F, S."""
-    if cs == 1:
-        return 0
-    return 1 if rs == 1 else 2
 
 
 cdef inline void matrix_of(np.ndarray x, const char **data, Py_ssize_t *rs, Py_ssize_t *cs) noexcept:
@@ -200,6 +189,8 @@ cdef object matrices(np.ndarray a, np.ndarray b, object out):
     matrix_of(b, &product.b, &product.rs_b, &product.cs_b)
     matrix_of(c, <const char **> &product.c, &product.rs_c, &product.cs_c)
     product.accumulate = False
+    product.epilogue = EPILOGUE_NONE
+    product.bias = NULL
     table.look_up(
         operation, np.PyArray_ITEMSIZE(a), product.m, product.k, product.n, 1,
         3 * layout_of(product.rs_a, product.cs_a) + layout_of(product.rs_b, product.cs_b),
@@ -373,6 +364,8 @@ cdef object stacks(np.ndarray a, np.ndarray b, np.ndarray out, object backend):
     for d in range(stack.dims):
         stack.c[d] = c.strides[d] // size
     product.accumulate = False
+    product.epilogue = EPILOGUE_NONE
+    product.bias = NULL
     fold(&product, &stack)
     decision.path = PATH_SMALL
     decision.threads = 1

@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from tensorops.reference.attention import attention, attention_backward
 from tensorops.reference.convolution import conv2d, conv2d_backward
-from tensorops.reference.products import matmul
+from tensorops.reference.products import linear, linear_backward, matmul
 
-__all__ = ["attention", "attention_backward", "conv2d", "conv2d_backward", "matmul"]
+__all__ = [
+    "attention",
+    "attention_backward",
+    "conv2d",
+    "conv2d_backward",
+    "linear",
+    "linear_backward",
+    "matmul",
+]

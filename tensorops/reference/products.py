@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from tensorops.activations import operation_of
+from tensorops.reference import elementwise
 
 
 def matmul(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
@@ -65,3 +70,77 @@ def matmul(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     if left.ndim == 1:
         product = product[..., 0] if right.ndim == 1 else product[..., 0, :]
     return np.asarray(product)
+
+
+def linear(
+    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, activation: str | None = None
+) -> NDArray[np.float64]:
+    """Return a fully connected layer: the product, plus the bias, put through the activation.
+
+    Parameters
+    ----------
+    x : array_like of shape (..., K)
+        Real numbers, converted to float64.
+    weight : array_like of shape (K, N)
+        Real numbers, converted to float64.
+    bias : array_like of shape (N,), optional
+        Added to each row.
+    activation : str, optional
+        One of ``tensorops.activations.ACTIVATIONS``.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., N)
+        The layer's result.
+
+    Examples
+    --------
+    >>> linear([[1, 2]], [[3, -3], [4, -4]], [1, 1], activation="relu")
+    array([[12.,  0.]])
+    """
+    result = matmul(x, weight)
+    with np.errstate(all="ignore"):
+        if bias is not None:
+            result = result + np.asarray(bias, np.float64)
+    if activation is None:
+        return result
+    name, params = operation_of(activation)
+    return np.asarray(getattr(elementwise, name)(result, **params), np.float64)
+
+
+def linear_backward(
+    grad: ArrayLike, x: ArrayLike, weight: ArrayLike, *, bias: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the gradients of a layer without activation.
+
+    Parameters
+    ----------
+    grad : array_like of shape (..., N)
+        Gradient of the layer's result.
+    x : array_like of shape (..., K)
+        The layer's input.
+    weight : array_like of shape (K, N)
+        The layer's weights.
+    bias : bool
+        Whether the bias has a gradient.
+
+    Returns
+    -------
+    dx : ndarray of float64, shape (..., K)
+        ``grad @ weight.T``.
+    dweight : ndarray of float64, shape (K, N)
+        ``x.T @ grad``, summed over all rows.
+    dbias : ndarray of float64, shape (N,), or None
+        The sum of grad over all rows; None without `bias`.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in linear_backward([[1, 0]], [[2, 3]], [[4, 5], [6, 7]])]
+    [[[4.0, 6.0]], [[2.0, 0.0], [3.0, 0.0]], [1.0, 0.0]]
+    """
+    upper, lower, factors = (np.asarray(array, np.float64) for array in (grad, x, weight))
+    rows = upper.reshape(math.prod(upper.shape[:-1]), factors.shape[1])
+    inputs = lower.reshape(math.prod(lower.shape[:-1]), factors.shape[0])
+    with np.errstate(all="ignore"):
+        total = rows.sum(axis=0) if bias else None
+    return matmul(upper, factors.T), matmul(inputs.T, rows), total

@@ -56,6 +56,10 @@ cdef inline vector_t at_most(vector_t x, real_t high) noexcept nogil:
     return BLEND(LESS(SPLAT(high), x), SPLAT(high), x)
 
 
+cdef inline vector_t rectified(vector_t x) noexcept nogil:
+    return BLEND(NOT_ABOVE(x, ZERO), ZERO, x)
+
+
 cdef inline vector_t upper_half(vector_t x) noexcept nogil:
     # So few digits that a product of two such numbers is exact.
     return AS_REALS(AS_WORDS(x) & UPPER_HALF)

@@ -1,9 +1,5 @@
 # One formula per operation, over vectors: x and y are the operands, z a third one, p the parameters.
 
-cdef inline vector_t relu_of(vector_t x) noexcept nogil:
-    return BLEND(NOT_ABOVE(x, ZERO), ZERO, x)
-
-
 cdef inline vector_t gelu_slope(vector_t x, vector_t power, vector_t inner) noexcept nogil:
     # s + x s (1 - s) inner, the derivative of x s with s = 1 / (1 + power) for x >= 0.
     cdef vector_t s = QUOTIENT(SPLAT(1), power + <real_t> 1)
@@ -43,7 +39,7 @@ cdef inline vector_t silu_slope(vector_t x) noexcept nogil:
 cdef inline vector_t formula_relu(
     vector_t x, vector_t y, vector_t z, const real_t *p,
 ) noexcept nogil:
-    return relu_of(x)
+    return rectified(x)
 
 
 cdef inline vector_t formula_leaky_relu(
@@ -163,7 +159,7 @@ cdef inline vector_t formula_scale_shift(
 cdef inline vector_t formula_add_relu(
     vector_t x, vector_t y, vector_t z, const real_t *p,
 ) noexcept nogil:
-    return relu_of(x + y)
+    return rectified(x + y)
 
 
 cdef inline vector_t formula_bias_gelu_none(

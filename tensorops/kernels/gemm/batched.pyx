@@ -9,6 +9,7 @@ cimport numpy as np
 import numpy as np
 
 from tensorops.kernels.gemm.family cimport Family, family_of, prepare
+from tensorops.kernels.gemm.kernels cimport EPILOGUE_NONE
 from tensorops.kernels.gemm.loops cimport run_plan, run_serially
 from tensorops.kernels.gemm.plan cimport (
     KIND_NOTHING, PACK_ALWAYS, PACK_AUTO, PACK_NEVER, THREAD_WORK, Packing, Plan, Product, make_plan,
@@ -223,6 +224,8 @@ def matmul_into(
     family = family_of(<int> a.itemsize)
     describe(a, b, out, &product, &stack)
     product.accumulate = accumulate
+    product.epilogue = EPILOGUE_NONE
+    product.bias = NULL
     fold(&product, &stack)
     if threads < 1:
         threads = thread_limit()

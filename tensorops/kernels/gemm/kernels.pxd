@@ -37,6 +37,11 @@ ctypedef void (*place_t)(
     void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, bint accumulate,
 ) noexcept nogil
 
+ctypedef void (*finish_t)(
+    Py_ssize_t m, Py_ssize_t n, void *c, Py_ssize_t rs_c, Py_ssize_t cs_c,
+    const void *bias, Py_ssize_t rs_bias, Py_ssize_t cs_bias,
+) noexcept nogil
+
 ctypedef struct Run:
     Py_ssize_t start
     Py_ssize_t length
@@ -48,10 +53,23 @@ ctypedef void (*pack_runs_t)(
 ctypedef double (*peak_t)(Py_ssize_t iterations) noexcept nogil
 
 cdef enum:
-    KERNELS_VERSION = 4
+    KERNELS_VERSION = 5
     # Products that are added up before their sum is added to C. The OpenBLAS kernels that cut deepest
     # sum up to 192 at a depth of 384; with as many, the error stays beside theirs.
     LONGEST_RUN = 192
+
+cdef enum:
+    # What is done to finished elements of C: a bias is added, then an activation applied.
+    EPILOGUE_NONE
+    EPILOGUE_BIAS
+    EPILOGUE_RELU
+    EPILOGUE_GELU
+    EPILOGUE_GELU_TANH
+    EPILOGUE_GELU_SIGMOID
+    EPILOGUE_SILU
+    EPILOGUE_SIGMOID
+    EPILOGUE_TANH
+    EPILOGUES
 
 ctypedef struct Kernels:
     int version
@@ -69,4 +87,5 @@ ctypedef struct Kernels:
     dots_t dots                    # C (m, n), the rows of A and the columns of B contiguous
     thin_t thin                    # few rows of C or little depth; rows of B and of C contiguous
     place_t place                  # C (m, n) = or += sums (m, n), rows of the sums contiguous
+    finish_t finish[EPILOGUES]     # C (m, n) = activation(C + bias); no bias where it is NULL
     peak_t peak                    # multiply-adds on registers alone; returns the flops done

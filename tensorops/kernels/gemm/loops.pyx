@@ -10,7 +10,7 @@ References: Goto, van de Geijn, ACM TOMS 34(3), 2008; Van Zee, van de Geijn, ACM
 
 from libc.string cimport memset
 
-from tensorops.kernels.gemm.kernels cimport Kernels, pack_t
+from tensorops.kernels.gemm.kernels cimport EPILOGUE_NONE, Kernels, finish_t, pack_t
 from tensorops.kernels.gemm.plan cimport (
     KIND_BLOCKS, KIND_DOTS, KIND_NOTHING, KIND_THIN, KIND_TILE, KIND_ZERO, Plan, Product, divided,
 )
@@ -18,11 +18,36 @@ from tensorops.runtime.openmp cimport run_parallel
 from tensorops.runtime.workspace cimport borrow
 
 
+cdef inline const char *bias_at(const Plan *plan, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """Return the bias of the element (i, j) of C; NULL if there is none."""
+    cdef const Product *p = &plan.product
+    if p.bias == NULL:
+        return NULL
+    return p.bias + (i * p.rs_bias + j * p.cs_bias) * plan.family.kernels.itemsize
+
+
+cdef void finish(const Plan *plan, Py_ssize_t j, Py_ssize_t n) noexcept nogil:
+    """Apply the epilogue to columns of C that were just computed, and are in the cache still."""
+    cdef const Product *p = &plan.product
+    cdef finish_t apply = plan.family.kernels.finish[p.epilogue]
+    cdef char *c = p.c + j * p.cs_c * plan.family.kernels.itemsize
+    if apply == NULL:
+        return
+    if n == 1:
+        # One row instead of one column: elements side by side are finished as vectors.
+        apply(1, p.m, c, 0, p.rs_c, bias_at(plan, 0, j), 0, p.rs_bias)
+    else:
+        apply(p.m, n, c, p.rs_c, p.cs_c, bias_at(plan, 0, j), p.rs_bias, p.cs_bias)
+
+
 cdef void inner_loops(
     const Plan *plan, Py_ssize_t mc, Py_ssize_t nc, Py_ssize_t kc,
-    const char *a, const char *b, char *c, bint accumulate,
+    const char *a, const char *b, char *c, bint accumulate, finish_t finish, const char *bias,
 ) noexcept nogil:
-    """Multiply one block of A with one panel of B: the loop jr; the kernel's strips are the loop ir."""
+    """Multiply one block of A with one panel of B: the loop jr; the kernel's strips are the loop ir.
+
+    Each strip of C is finished while it is in the cache; `finish` is NULL before the last block of the depth.
+    """
     cdef const Kernels *kernels = plan.family.kernels
     cdef Py_ssize_t size = kernels.itemsize
     cdef Py_ssize_t mr = kernels.mr
@@ -43,6 +68,10 @@ cdef void inner_loops(
             kernels.strip_packed(mc, kc, a, b, c, rs_c, cs_c, n, accumulate)
         else:
             kernels.strip_strided(mc, kc, a, rs_a, cs_a, step_a, b, rs_b, c, rs_c, cs_c, n, accumulate)
+        if finish != NULL:
+            finish(mc, n, c, rs_c, cs_c, bias, plan.product.rs_bias, plan.product.cs_bias)
+            if bias != NULL:
+                bias += nr * plan.product.cs_bias * size
         b += step_b * size
         c += nr * cs_c * size
 
@@ -81,6 +110,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
     cdef const char *a
     cdef const char *b
     cdef bint accumulate
+    cdef finish_t finish
     jc = 0
     while jc < p.n:
         nc = min(plan.nc, p.n - jc)
@@ -88,6 +118,7 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
         while pc < p.k:
             kc = min(plan.kc, p.k - pc)
             accumulate = p.accumulate or pc > 0
+            finish = kernels.finish[p.epilogue] if pc + kc == p.k else NULL
             b = p.b + (pc * p.rs_b + jc * p.cs_b) * size
             if plan.pack_b:
                 pack_strips(kernels.pack_b, nr, size, nc, kc, b, p.cs_b, p.rs_b, panel)
@@ -99,7 +130,10 @@ cdef void outer_loops(const Plan *plan, char *work) noexcept nogil:
                 if plan.pack_a:
                     pack_strips(kernels.pack_a, mr, size, mc, kc, a, p.rs_a, p.cs_a, block)
                     a = block
-                inner_loops(plan, mc, nc, kc, a, b, p.c + (ic * p.rs_c + jc * p.cs_c) * size, accumulate)
+                inner_loops(
+                    plan, mc, nc, kc, a, b, p.c + (ic * p.rs_c + jc * p.cs_c) * size, accumulate,
+                    finish, bias_at(plan, ic, jc),
+                )
                 ic += plan.mc
             pc += plan.kc
         jc += plan.nc
@@ -117,6 +151,7 @@ cdef inline void set_part(
     part.product.a += i * p.rs_a * size
     part.product.b += j * p.cs_b * size
     part.product.c += (i * p.rs_c + j * p.cs_c) * size
+    part.product.bias = bias_at(plan, i, j)
 
 
 cdef void run_dots(const Plan *plan, char *work) noexcept nogil:
@@ -136,6 +171,7 @@ cdef void run_dots(const Plan *plan, char *work) noexcept nogil:
         kernels.dots(
             p.m, p.n, kc, p.a + pc * size, p.rs_a, b, cs_b, p.c, p.rs_c, p.cs_c, p.accumulate or pc > 0
         )
+    finish(plan, 0, p.n)
 
 
 cdef void run_thin(const Plan *plan, char *work) noexcept nogil:
@@ -160,6 +196,43 @@ cdef void run_thin(const Plan *plan, char *work) noexcept nogil:
             else:
                 kernels.thin(p.m, nc, kc, a, p.rs_a, p.cs_a, b, p.rs_b, work, nc, False)
                 kernels.place(p.m, nc, work, nc, c, p.rs_c, p.cs_c, accumulate)
+        finish(plan, jc, nc)
+
+
+cdef void run_tile(const Plan *plan) noexcept nogil:
+    cdef const Product *p = &plan.product
+    cdef const Kernels *kernels = plan.family.kernels
+    kernels.strip_strided(
+        p.m, p.k, p.a, p.rs_a, p.cs_a, kernels.mr * p.rs_a, p.b, p.rs_b,
+        p.c, p.rs_c, p.cs_c, <int> p.n, p.accumulate,
+    )
+    finish(plan, 0, p.n)
+
+
+cdef enum:
+    # Rows, in tiles, of a narrow or flat product that are computed before they are finished.
+    FINISHED_TILES = 8
+
+
+cdef void run_rows(const Plan *plan, char *work) noexcept nogil:
+    """Compute a product that has one kernel for all rows: a few at a time where they are to be finished."""
+    cdef Py_ssize_t rows = plan.product.m
+    cdef Py_ssize_t i
+    cdef Plan part
+    if plan.product.epilogue != EPILOGUE_NONE:
+        rows = min(rows, FINISHED_TILES * plan.family.kernels.mr)
+    if rows == plan.product.m:
+        if plan.kind == KIND_TILE:
+            run_tile(plan)
+        else:
+            run_thin(plan, work)
+        return
+    for i from 0 <= i < plan.product.m by rows:
+        set_part(plan, &part, i, 0, rows, plan.product.n)
+        if plan.kind == KIND_TILE:
+            run_tile(&part)
+        else:
+            run_thin(&part, work)
 
 
 cdef void run_serially(const Plan *plan, char *work) noexcept nogil:
@@ -167,21 +240,17 @@ cdef void run_serially(const Plan *plan, char *work) noexcept nogil:
     cdef const Product *p = &plan.product
     cdef const Kernels *kernels = plan.family.kernels
     cdef Py_ssize_t i, j
-    if plan.kind == KIND_TILE:
-        kernels.strip_strided(
-            p.m, p.k, p.a, p.rs_a, p.cs_a, kernels.mr * p.rs_a, p.b, p.rs_b,
-            p.c, p.rs_c, p.cs_c, <int> p.n, p.accumulate,
-        )
+    if plan.kind == KIND_TILE or plan.kind == KIND_THIN:
+        run_rows(plan, work)
     elif plan.kind == KIND_BLOCKS:
         outer_loops(plan, work)
-    elif plan.kind == KIND_THIN:
-        run_thin(plan, work)
     elif plan.kind == KIND_DOTS:
         run_dots(plan, work)
     elif plan.kind == KIND_ZERO:
         for i in range(p.m):
             for j in range(p.n):
                 memset(p.c + (i * p.rs_c + j * p.cs_c) * kernels.itemsize, 0, kernels.itemsize)
+        finish(plan, 0, p.n)
 
 
 cdef struct Team:
@@ -216,7 +285,7 @@ cdef void run_member(void *context, int thread, int threads) noexcept nogil:
         if plan.kind == KIND_BLOCKS:
             outer_loops(&part, team.work + thread * plan.work_bytes)
         elif plan.kind == KIND_THIN:
-            run_thin(&part, team.work + thread * plan.work_bytes)
+            run_rows(&part, team.work + thread * plan.work_bytes)
         else:
             run_dots(&part, team.work + thread * plan.work_bytes)
 

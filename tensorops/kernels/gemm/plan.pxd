@@ -26,6 +26,11 @@ ctypedef struct Product:
     Py_ssize_t rs_c
     Py_ssize_t cs_c
     bint accumulate
+    # What is done to each finished element; the bias may be NULL, its strides are 0 or 1.
+    int epilogue
+    const char *bias
+    Py_ssize_t rs_bias
+    Py_ssize_t cs_bias
 
 cdef enum Kind:
     KIND_NOTHING     # no element, or nothing to add to C

@@ -68,6 +68,7 @@ cdef inline Product turned(const Product *product) noexcept nogil:
     result.a, result.rs_a, result.cs_a = product.b, product.cs_b, product.rs_b
     result.b, result.rs_b, result.cs_b = product.a, product.cs_a, product.rs_a
     result.rs_c, result.cs_c = product.cs_c, product.rs_c
+    result.rs_bias, result.cs_bias = product.cs_bias, product.rs_bias
     return result
 
 

@@ -10,7 +10,10 @@ References: Goto, van de Geijn, "Anatomy of High-Performance Matrix Multiplicati
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset
 
-from tensorops.kernels.gemm.kernels cimport KERNELS_VERSION, LONGEST_RUN, Kernels, Run
+from tensorops.kernels.gemm.kernels cimport (
+    EPILOGUE_BIAS, EPILOGUE_GELU, EPILOGUE_GELU_SIGMOID, EPILOGUE_GELU_TANH, EPILOGUE_NONE, EPILOGUE_RELU,
+    EPILOGUE_SIGMOID, EPILOGUE_SILU, EPILOGUE_TANH, KERNELS_VERSION, LONGEST_RUN, Kernels, Run,
+)
 
 cdef extern from *:
     """
@@ -37,6 +40,8 @@ include "microkernel.pxi"
 include "runs.pxi"
 include "dots.pxi"
 include "vectors.pxi"
+include "tensorops/kernels/elementwise/activations.pxi"
+include "epilogue.pxi"
 
 
 cdef inline void column_of_tiles(
@@ -120,5 +125,14 @@ table.dots = dots
 table.thin = thin
 table.place = place_rows
 table.peak = peak
+table.finish[EPILOGUE_NONE] = NULL
+table.finish[EPILOGUE_BIAS] = finish_identity
+table.finish[EPILOGUE_RELU] = finish_relu
+table.finish[EPILOGUE_GELU] = finish_gelu
+table.finish[EPILOGUE_GELU_TANH] = finish_gelu_tanh
+table.finish[EPILOGUE_GELU_SIGMOID] = finish_gelu_sigmoid
+table.finish[EPILOGUE_SILU] = finish_silu
+table.finish[EPILOGUE_SIGMOID] = finish_sigmoid
+table.finish[EPILOGUE_TANH] = finish_tanh
 
 capsule = PyCapsule_New(&table, b"tensorops.kernels.gemm.Kernels", NULL)
