@@ -87,8 +87,8 @@ def choices_section(
             for name, error in measurement.errors.items()
         ]
     blocks.append(
-        "Times are those of the public function by each path, with out=. Sizes in the same half octave share "
-        "a choice, made for the middle of their class: hence the distances."
+        "Times are those of the public function by each path, with out=. Sizes in the same quarter octave "
+        "share a choice, made for the middle of their class: hence the distances."
     )
     if roof is not None:
         blocks.append(

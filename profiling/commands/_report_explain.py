@@ -16,7 +16,7 @@ from ..measure.tuning_space import case_of, sizes_of
 
 SCHEMA = 1
 SIDES = tuple(round(2 ** (step / 2)) for step in range(27))
-"""Sizes of the picture's grid: half octaves from 1 to 8192, as the dispatcher's own classes."""
+"""Sizes of the picture's grid: half octaves from 1 to 8192; the dispatcher's own classes are half as wide."""
 
 TEXT_SIDES = tuple(2**step for step in range(0, 13, 1))
 DEPTHS = (4, 32, 256, 2048)

@@ -122,7 +122,7 @@ def hotspot(path: str, case: Case, seconds: float = HOTSPOT_SECONDS) -> str | No
 
 
 def with_hotspots(entries: Iterable[Entry]) -> list[Entry]:
-    """Return entries with the hotspot of each path, sampled once for small and once for large problems.
+    """Return entries with the hotspot of each path, at one small and one large problem: it takes room.
 
     Parameters
     ----------
@@ -139,15 +139,15 @@ def with_hotspots(entries: Iterable[Entry]) -> list[Entry]:
     >>> with_hotspots([])
     []
     """
-    known: dict[tuple[str, str, bool], str | None] = {}
+    known: set[tuple[str, str, bool]] = set()
     found = []
     for entry in entries:
         case = case_of_entry(entry)
-        paths = {}
+        paths = dict(entry.paths)
         for path, result in entry.paths.items():
             key = (entry.op, path, flops(case) > SMALL_FLOPS)
             if key not in known:
-                known[key] = hotspot(path, case)
-            paths[path] = replace(result, hotspot=known[key])
+                known.add(key)
+                paths[path] = replace(result, hotspot=hotspot(path, case))
         found.append(replace(entry, paths=paths))
     return found

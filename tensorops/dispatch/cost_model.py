@@ -1,49 +1,55 @@
 """What a call will take on each path: a small model fitted to the profile's samples.
 
 A time is the sum of a call's overhead, its work and its traffic, each with a factor that is fitted to
-all samples of one path and number of threads: non-negative least squares of the relative error. What
-the samples near a call deviate from that, the call is taken to deviate likewise: their logarithmic
-residuals, weighted by distance, correct the prediction, and at a measured call it is the measurement.
-Pure: nothing here reads a file, the clock or the environment.
+the samples of one path and number of threads: non-negative least squares of the relative error. What
+the samples near a call deviate from that, as logarithms, is interpolated by kriging: the weights are
+those of the least expected error, if two deviations resemble each other the more the nearer they are. At
+a measured call the prediction is the measurement. Pure: nothing here reads a file, the clock or the
+environment.
 
-Reference: Shepard, "A two-dimensional interpolation function for irregularly-spaced data", ACM
-National Conference, 1968 (the weights).
+Reference: Matheron, "Principles of geostatistics", Economic Geology 58, 1963.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tensorops.backends.base import Call
+from tensorops.dispatch.documents import Document, documents_of
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tensorops.operations import OPERATIONS
 
 Floats = NDArray[np.float64]
 
-# Distances are in doublings of one dimension. What another dtype, another memory order, another
-# operation of the same cost class or twice the threads weighs against one: another dtype halves the
+# Distances are in doublings of one dimension. What another dtype, another memory order, another operation of
+# the same cost class (or other parameters) or twice the threads weighs against one: another dtype halves the
 # vectors and the footprint; another order changes the packing.
 DTYPE_DISTANCE = 1.0
 LAYOUT_DISTANCE = 0.5
 OPERATION_DISTANCE = 1.0
 THREADS_DISTANCE = 1.0
 
-# Beyond this the fitted model counts for more than the residuals of samples.
-REACH = 3.0
+# How far deviations resemble each other, and which part of them is noise: chosen by leaving out each sample
+# of tunes of matmul in turn.
+REACH = 6.0
+NUGGET = 0.01
+# Two calls differ the more if their works do, and if one of them is a product with a vector or an outer one.
+WORK_DISTANCE = 0.6
+SINGLE_DISTANCE = 2.0
+# So many of the nearest samples are interpolated.
+NEIGHBOURS = 28
 
 # No array has so many elements along a dimension, whatever a file says; the work stays a finite float.
 LARGEST = 2**63
 
-# At most so many samples of a model are predicted by the others to see how far off it is.
-SPREAD_SAMPLES = 128
+# At most so many samples are fitted: a part of very many says as much.
+FITTED = 96
 
 # Seconds beyond which a time is no measurement of a call.
 SHORTEST, LONGEST = 1e-12, 1e9
@@ -58,8 +64,7 @@ class Prediction:
     seconds : float
         Expected time of one call.
     low, high : float
-        Interval: the noise of the samples that count most, and what the model itself misses between
-        samples.
+        Interval: the noise of the nearest sample, and what is to be expected of the interpolation.
     noise : float
         The samples' part of it alone, as the logarithm of a ratio.
     nearest : PathResult
@@ -112,9 +117,10 @@ def distance(call: Call, entry: Entry) -> float:
     ours, theirs = position(call), position(entry)
     if ours is None or theirs is None:
         return math.inf
+    same = (call.op, call.params, call.in_place) == (entry.op, entry.params, entry.in_place)
     return math.hypot(
         *(a - b for a, b in zip(ours, theirs, strict=True)),
-        OPERATION_DISTANCE * (call.op != entry.op),
+        OPERATION_DISTANCE * (not same),
         DTYPE_DISTANCE * (call.dtype != entry.dtype),
         LAYOUT_DISTANCE * (call.layout != entry.layout),
         THREADS_DISTANCE * (math.log2(max(1, call.threads)) - math.log2(max(1, entry.threads))),
@@ -122,8 +128,6 @@ def distance(call: Call, entry: Entry) -> float:
 
 
 def _comparable(call: Call, entry: Entry) -> bool:
-    if call.op == entry.op:
-        return call.params == entry.params and call.in_place == entry.in_place
     ours, theirs = OPERATIONS.get(call.op), OPERATIONS.get(entry.op)
     return ours is not None and theirs is not None and ours.cost_class == theirs.cost_class
 
@@ -172,102 +176,6 @@ def _features(call: Call | Entry) -> tuple[float, float, float]:
     return 1.0, work, float(spec.bytes(call.shapes, itemsize, params))
 
 
-class CostModel:
-    """The samples of one path and number of threads, and the model fitted to them.
-
-    Parameters
-    ----------
-    path : str
-        The path.
-    entries : sequence of Entry
-        Measured calls of one cost class that have a result of `path`; at least one.
-    features : ndarray of shape (entries, terms), optional
-        What their times are made of, where that is known.
-
-    Examples
-    --------
-    >>> entry = Entry("matmul", "float32", ((8, 8), (8, 8)), paths={"numpy": PathResult(1.0, 0.9, 1.1)})
-    >>> model = CostModel("numpy", [entry])
-    >>> round(model.predict(Call("matmul", "float32", ((8, 8), (8, 8)))).seconds, 6)
-    1.0
-    """
-
-    def __init__(self, path: str, entries: Sequence[Entry], features: Floats | None = None) -> None:
-        self.entries = tuple(entries)
-        self.results = tuple(entry.paths[path] for entry in entries)
-        # Absurd times in a file must not overflow what is computed from them.
-        seconds = np.clip([result.seconds for result in self.results], SHORTEST, LONGEST)
-        if features is None:
-            features = np.array([_features(entry) for entry in entries])
-        self.factors = fit(features, seconds)
-        self.residuals = np.log(seconds / (features @ self.factors))
-        self.spread = self._spread()
-
-    def predict(self, call: Call, distances: Floats | None = None) -> Prediction | None:
-        """Return what `call` is expected to take.
-
-        Parameters
-        ----------
-        call : Call
-            The call. Its number of threads may differ from the samples'.
-        distances : ndarray, optional
-            How far each sample is from it, where that is known.
-
-        Returns
-        -------
-        Prediction or None
-            None if no sample is comparable.
-        """
-        if distances is None:
-            distances = np.array([distance(call, entry) for entry in self.entries])
-        index = int(np.argmin(distances))
-        nearest = float(distances[index])
-        if nearest == math.inf:
-            return None
-        # Infinitely far is a weight of nothing.
-        weights = _weights(distances)
-        pulled = float(weights @ self.residuals / (weights.sum() + _PRIOR))
-        if nearest == 0:
-            pulled = float(self.residuals[index])
-        base = sum(map(mul, _features(call), self.factors.tolist()))
-        seconds = base * math.exp(pulled)
-        sample = self.results[index]
-        missed = math.exp(self.spread * min(1.0, nearest))
-        return Prediction(
-            seconds,
-            seconds * (sample.low / sample.seconds) / missed,
-            seconds * (sample.high / sample.seconds) * missed,
-            max(math.log(sample.seconds / sample.low), math.log(sample.high / sample.seconds)),
-            sample,
-            self.entries[index],
-            nearest,
-        )
-
-    def _spread(self) -> float:
-        """Return how far off the prediction of each sample by all the others is, in the root mean square."""
-        # A part of very many samples says as much.
-        step = -(-len(self.entries) // SPREAD_SAMPLES)
-        positions, residuals = [position(entry) for entry in self.entries[::step]], self.residuals[::step]
-        places = [place for place in positions if place is not None]
-        if len(places) < 2 or len(places) < len(positions):
-            return 0.0
-        points = np.array(places)
-        apart = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
-        weights = _weights(apart)
-        np.fill_diagonal(weights, 0.0)
-        others = weights @ residuals / (weights.sum(axis=1) + _PRIOR)
-        return float(np.sqrt(np.mean((residuals - others) ** 2)))
-
-
-def _weights(distances: Floats) -> Floats:
-    weights: Floats = (distances**2 + 1e-6) ** -1.5
-    return weights
-
-
-# What the model itself weighs beside the residuals of samples.
-_PRIOR = float(_weights(np.array([REACH]))[0])
-
-
 def fit(features: Floats, seconds: Floats) -> Floats:
     """Fit non-negative factors to times by the least sum of squared relative errors.
 
@@ -314,7 +222,7 @@ def fit(features: Floats, seconds: Floats) -> Floats:
 
 
 class Models:
-    """A profile's samples in arrays, and its cost models, each fitted when it is first asked for.
+    """A profile's samples in arrays, and what they say of other calls.
 
     Parameters
     ----------
@@ -323,23 +231,58 @@ class Models:
 
     Examples
     --------
-    >>> Models(Profile({})).model("product", "numpy", 1) is None
-    True
+    >>> call = Call("matmul", "float32", ((8, 8), (8, 8)))
+    >>> entry = Entry("matmul", "float32", ((8, 8), (8, 8)), paths={"numpy": PathResult(1.0, 0.9, 1.1)})
+    >>> models = Models(Profile({}, (entry,)))
+    >>> round(models.predict(call, "numpy", 1, models.distances(call)).seconds, 6)
+    1.0
     """
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        known = [(entry, position(entry)) for entry in profile.entries]
-        self.entries = [entry for entry, where in known if where is not None]
-        self._positions = np.array([where for _, where in known if where is not None]).reshape(-1, 4)
-        self._features = np.array([_features(entry) for entry in self.entries]).reshape(-1, 3)
-        self._threads = np.array([entry.threads for entry in self.entries], dtype=np.int64)
-        self._columns = {
-            name: np.array([hash(getattr(entry, name)) for entry in self.entries], dtype=np.int64)
-            for name in ("op", "dtype", "layout", "params", "in_place")
-        }
-        self._classes = np.array([hash(OPERATIONS[entry.op].cost_class) for entry in self.entries], np.int64)
-        self._fitted: dict[tuple[str, str, int], tuple[NDArray[np.intp], CostModel] | None] = {}
+        documents = documents_of(profile.entries)
+        places = [_place(one) for one in documents]
+        self.indices = [index for index, place in enumerate(places) if place is not None]
+        self._documents = [documents[index] for index in self.indices]
+        self._positions = np.array([place for place in places if place is not None]).reshape(-1, 4)
+        self._threads = np.array([one["threads"] for one in self._documents], dtype=np.int64)
+        self._codes: dict[object, int] = {}
+        self._kinds = np.array(
+            [
+                (
+                    self._code((one["op"], _sorted(one.get("params")), one.get("in_place", False))),
+                    self._code(one["dtype"]),
+                    self._code(one["layout"]),
+                    self._code(OPERATIONS[one["op"]].cost_class),
+                )
+                for one in self._documents
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 4)
+        self._times: dict[str, Floats] = {}
+        self._factors: dict[tuple[int, str, int], tuple[Floats, float]] = {}
+        self._last: tuple[object, Floats, float] | None = None
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The entries that can be compared with calls."""
+        return [self.profile.entries[index] for index in self.indices]
+
+    def entry(self, number: int) -> Entry:
+        """Return one of `entries` without decoding the others."""
+        return self.profile.entries[self.indices[number]]
+
+    def _code(self, value: object) -> int:
+        # By its text: True and 1 are not the same parameter.
+        return self._codes.setdefault(repr(value), len(self._codes))
+
+    def _kind(self, call: Call | Entry) -> tuple[int, int, int, int]:
+        return (
+            self._code((call.op, call.params, call.in_place)),
+            self._code(call.dtype),
+            self._code(call.layout),
+            self._code(OPERATIONS[call.op].cost_class),
+        )
 
     def distances(self, call: Call) -> Floats:
         """Return how far each of `entries` is from `call`: see `distance`.
@@ -352,26 +295,16 @@ class Models:
         Returns
         -------
         ndarray
-            In doublings; infinite where a sample says nothing of the call.
+            In doublings; infinite if a sample says nothing of the call.
         """
         here = position(call)
-        if here is None or not self.entries:
-            return np.full(len(self.entries), math.inf)
-        differ = {name: column != hash(getattr(call, name)) for name, column in self._columns.items()}
+        if here is None or not self.indices:
+            return np.full(len(self.indices), math.inf)
+        kind = self._kind(call)
         squares = ((self._positions - here) ** 2).sum(axis=1)
         squares += (THREADS_DISTANCE * (np.log2(self._threads) - math.log2(max(1, call.threads)))) ** 2
-        for name, weight in (
-            ("op", OPERATION_DISTANCE),
-            ("dtype", DTYPE_DISTANCE),
-            ("layout", LAYOUT_DISTANCE),
-        ):
-            squares += differ[name] * weight**2
-        incomparable = np.where(
-            differ["op"],
-            self._classes != hash(OPERATIONS[call.op].cost_class),
-            differ["params"] | differ["in_place"],
-        )
-        found: Floats = np.where(incomparable, math.inf, np.sqrt(squares))
+        squares += (self._kinds[:, :3] != kind[:3]) @ _KIND_SQUARES
+        found: Floats = np.where(self._kinds[:, 3] == kind[3], np.sqrt(squares), math.inf)
         return found
 
     def measured_threads(self, distances: Floats) -> set[int]:
@@ -409,40 +342,109 @@ class Models:
         Prediction or None
             None without a comparable sample.
         """
-        found = self._model(OPERATIONS[call.op].cost_class, path, threads)
-        return None if found is None else found[1].predict(call, distances[found[0]])
+        times = self._times_of(path)
+        members = np.flatnonzero((self._threads == threads) & np.isfinite(distances) & ~np.isnan(times))
+        if not len(members):
+            return None
+        first = int(members[np.argmin(distances[members])])
+        near = float(distances[first])
+        factors, scale = self._fitted(int(self._kinds[first, 3]), path, threads)
+        if near == 0:
+            # Of equally near ones the later: the profile's entries are in the order of their writing.
+            first = int(members[np.flatnonzero(distances[members] == 0)[-1]])
+            seconds, doubt = float(times[first]), 0.0
+        else:
+            chosen, weights, left = self._weights(call, members)
+            deviations = np.log(times[chosen] / (self._features(chosen) @ factors))
+            base = float(np.array(_features(call)) @ factors)
+            # Never beyond what its neighbours deviate: a disturbed sample must not be extrapolated.
+            lowest, highest = min(0.0, float(deviations.min())), max(0.0, float(deviations.max()))
+            pulled = min(max(float(weights @ deviations), lowest), highest)
+            seconds, doubt = base * math.exp(pulled), scale * left
+        entry = self.entry(first)
+        sample = entry.paths[path]
+        missed = math.exp(min(doubt, 50.0))
+        return Prediction(
+            seconds,
+            seconds * (sample.low / sample.seconds) / missed,
+            seconds * (sample.high / sample.seconds) * missed,
+            max(math.log(sample.seconds / sample.low), math.log(sample.high / sample.seconds)),
+            sample,
+            entry,
+            near,
+        )
 
-    def model(self, cost_class: str, path: str, threads: int) -> CostModel | None:
-        """Return the model of one path and number of threads, or None without a usable sample.
+    def _times_of(self, path: str) -> Floats:
+        """Return the seconds of a path in each entry, NaN where it was not measured."""
+        if path not in self._times:
+            found = [one["paths"].get(path) for one in self._documents]
+            seconds = np.array([math.nan if one is None else one["seconds"] for one in found])
+            # Absurd times in a file must not overflow what is computed from them.
+            self._times[path] = np.clip(seconds, SHORTEST, LONGEST)
+        return self._times[path]
 
-        Parameters
-        ----------
-        cost_class : str
-            As in the operation registry.
-        path : str
-            The path.
-        threads : int
-            Threads that it was given.
+    def _features(self, numbers: NDArray[np.intp]) -> Floats:
+        return np.array([_features(self.entry(number)) for number in numbers.tolist()]).reshape(-1, 3)
 
-        Returns
-        -------
-        CostModel or None
-            The model.
-        """
-        found = self._model(cost_class, path, threads)
-        return None if found is None else found[1]
-
-    def _model(self, cost_class: str, path: str, threads: int) -> tuple[NDArray[np.intp], CostModel] | None:
+    def _fitted(self, cost_class: int, path: str, threads: int) -> tuple[Floats, float]:
+        """Return the factors of one path and number of threads, and how far its samples deviate."""
         key = (cost_class, path, threads)
-        if key not in self._fitted:
-            of_class = (self._classes == hash(cost_class)) & (self._threads == threads)
-            members = [index for index in np.flatnonzero(of_class) if path in self.entries[index].paths]
-            self._fitted[key] = (
-                (
-                    np.array(members),
-                    CostModel(path, [self.entries[index] for index in members], self._features[members]),
-                )
-                if members
-                else None
+        if key not in self._factors:
+            times = self._times_of(path)
+            members = np.flatnonzero(
+                (self._kinds[:, 3] == cost_class) & (self._threads == threads) & ~np.isnan(times)
             )
-        return self._fitted[key]
+            part = members[:: -(-len(members) // FITTED)]
+            features = self._features(part)
+            factors = fit(features, times[part])
+            deviations = np.log(times[part] / (features @ factors))
+            self._factors[key] = factors, float(np.sqrt(np.mean(deviations**2)))
+        return self._factors[key]
+
+    def _weights(self, call: Call, members: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats, float]:
+        """Return the nearest samples, their weights, and which part of the deviation they leave open."""
+        kind, here = self._kind(call), _stretched(np.array([position(call)]))
+        stretched = _stretched(self._positions[members])
+        squares = ((stretched - here) ** 2).sum(axis=1) + (
+            self._kinds[members, :3] != kind[:3]
+        ) @ _KIND_SQUARES
+        if len(members) > NEIGHBOURS:
+            order = np.argpartition(squares, NEIGHBOURS)[:NEIGHBOURS]
+            members, stretched, squares = members[order], stretched[order], squares[order]
+        key = call, members.tobytes()
+        # The paths of a call were mostly measured at the same samples.
+        if self._last is None or self._last[0] != key:
+            kinds = self._kinds[members, :3]
+            between = ((stretched[:, None] - stretched[None]) ** 2).sum(axis=2)
+            between += (kinds[:, None] != kinds[None]) @ _KIND_SQUARES
+            covariance = _resemblance(between)
+            covariance[np.diag_indices_from(covariance)] += NUGGET
+            towards = _resemblance(squares)
+            weights = np.asarray(np.linalg.solve(covariance, towards), np.float64)
+            self._last = key, weights, math.sqrt(max(0.0, 1.0 - float(weights @ towards)))
+        return members, self._last[1], self._last[2]
+
+
+_KIND_SQUARES = np.array([OPERATION_DISTANCE, DTYPE_DISTANCE, LAYOUT_DISTANCE]) ** 2
+
+
+def _stretched(positions: Floats) -> Floats:
+    """Return positions with the work, and with what makes products of vectors different."""
+    work = WORK_DISTANCE * positions.sum(axis=1, keepdims=True)
+    return np.concatenate([positions, work, SINGLE_DISTANCE * (positions[:, :3] == 0)], axis=1)
+
+
+def _resemblance(squares: Floats) -> Floats:
+    """Return how much two deviations resemble each other, by the square of their distance: Matern, 3/2."""
+    scaled = np.sqrt(3 * squares) / REACH
+    found: Floats = (1 + scaled) * np.exp(-scaled)
+    return found
+
+
+def _place(document: Document) -> tuple[float, ...] | None:
+    shapes = tuple([tuple(shape) for shape in document["shapes"]])
+    return _position(document["op"], shapes, _sorted(document.get("params")))
+
+
+def _sorted(params: dict[str, object] | None) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted(params.items())) if params else ()

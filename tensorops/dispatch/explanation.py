@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -174,7 +175,30 @@ def explain(
         return Explanation(call, shapes, _numpy_alone(call, paths, foreign), profile)
     representative = table.representative(shapes, op, call.params)
     choice = selection.choose_path(replace(call, shapes=representative))
-    return Explanation(call, representative, choice, profile)
+    return Explanation(call, representative, _with_hotspots(choice, op), profile)
+
+
+def _with_hotspots(choice: policy.Choice, op: str) -> policy.Choice:
+    """Return the choice with the hotspot of each path where it is known, if not at the nearest call."""
+    profile = selection.current_profile()
+    missing = [one for one in choice.candidates if one.measured_seconds is not None and one.hotspot is None]
+    if profile is None or not missing:
+        return choice
+    known = [entry for entry in profile.entries if entry.op == op]
+    found: dict[str, str] = {}
+    for path in {one.path for one in missing}:
+        with_line = [entry for entry in known if path in entry.paths and entry.paths[path].hotspot]
+        if with_line:
+            shapes = next(one.measured_shape for one in missing if one.path == path)
+            here = math.log(_elements(shapes or ()))
+            entry = min(with_line, key=lambda one: abs(math.log(_elements(one.shapes)) - here))
+            found[path] = str(entry.paths[path].hotspot)
+    candidates = [replace(one, hotspot=one.hotspot or found.get(one.path)) for one in choice.candidates]
+    return replace(choice, candidates=tuple(candidates))
+
+
+def _elements(shapes: Sequence[Sequence[int]]) -> int:
+    return 1 + sum(map(math.prod, shapes))
 
 
 def _not_ours(operands: Sequence[Any], dtype: str) -> str | None:

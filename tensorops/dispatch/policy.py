@@ -46,9 +46,14 @@ LARGE_SHIPPED = ("blocked/packed", "blocked/small", "blocked", "numpy")
 # FLOPs below which the library's own kernels compute on one thread whatever they are offered. Above, a
 # measurement on fewer threads than a call may use says nothing of which path takes them best.
 THREADS_FLOPS = 1 << 20
+# The same for everything but products, in elements of the first operand.
+THREADS_ELEMENTS = 1 << 16
 
 # Taken without a measurement only where nothing else can compute the call.
 LAST_RESORT = ("naive", "python")
+
+# Predicted times of two variants whose ratio is at most this are equal: no prediction is better.
+EQUAL = 1.02
 
 # The cost class whose operations have paths without and with packing.
 PRODUCTS = "product"
@@ -240,11 +245,12 @@ def _nearest(
         if away == math.inf or (best is not None and (best[1] <= MAX_DISTANCE or samples >= MODEL_SAMPLES)):
             if best is None or away > best[1]:
                 break
-        if not _decisive(models.entries[index], usable, default):
+        entry = models.entry(int(index))
+        if not _decisive(entry, usable, default):
             continue
         samples += 1
         if best is None or away == best[1]:
-            best = (models.entries[index], away)
+            best = (entry, away)
     if best is None or best[1] > (MAX_DISTANCE if samples < MODEL_SAMPLES else MODEL_DISTANCE):
         return None
     return best
@@ -252,9 +258,31 @@ def _nearest(
 
 def _lacks_threads(call: Call, entry: Entry) -> bool:
     """Return whether the nearest measured call had too few threads to speak for `call`."""
-    if entry.threads >= call.threads:
-        return False
-    return OPERATIONS[call.op].flops(call.shapes, dict(call.params)) >= THREADS_FLOPS
+    return entry.threads < call.threads and threads_matter(call)
+
+
+def threads_matter(call: Call) -> bool:
+    """Tell whether the library's own kernels may use more than one thread for a call.
+
+    Parameters
+    ----------
+    call : Call
+        The call.
+
+    Returns
+    -------
+    bool
+        Below, a measurement on fewer threads than the call may use speaks for it.
+
+    Examples
+    --------
+    >>> [threads_matter(Call("matmul", "float32", ((n, n), (n, n)))) for n in (64, 128)]
+    [False, True]
+    """
+    spec = OPERATIONS[call.op]
+    if spec.cost_class != PRODUCTS:
+        return math.prod(call.shapes[0]) >= THREADS_ELEMENTS
+    return spec.flops(call.shapes, dict(call.params)) >= THREADS_FLOPS
 
 
 # The models of the profile that was asked about last: fitting them takes longer than a choice.
@@ -292,8 +320,10 @@ def _expectations(
 ) -> dict[str, tuple[Prediction, int]]:
     """Predict the time of each path that was measured, at its best number of threads."""
     measured = models.measured_threads(distances)
-    # Where the number of threads asked for was never measured, the nearest entry's stands for it.
-    given = call.threads if call.threads in measured else entry.threads
+    # Where the number of threads asked for was not measured, the nearest entry's stands for it: small calls
+    # use one thread whatever they are offered.
+    given = entry.threads if entry.threads <= call.threads else call.threads
+    given = given if given in measured else entry.threads
     fewer = {
         count: models.distances(replace(call, threads=count))
         for count in (measured if given == call.threads else ())
@@ -335,6 +365,7 @@ def _preferred(
         for path in close
         if path.partition("/")[0] == least.partition("/")[0]
         and expected[path][0].nearest.bytes == expected[least][0].nearest.bytes
+        and expected[path][0].seconds <= EQUAL * expected[least][0].seconds
     ]
     return min(variants, key=order.index)
 
@@ -399,7 +430,14 @@ def _shipped_reason(call: Call, profile: Profile | None, closest: float, path: s
 def _measured_reason(away: float, expected: Mapping[str, tuple[Prediction, int]], path: str) -> str:
     where = "measured" if away == 0 else f"measured {away:.1f} doublings away"
     chosen = expected[path][0]
-    rivals = {name: item[0] for name, item in expected.items() if name != path}
+    # The plain loops are no rival where they were not among the fastest at the nearest call.
+    rivals = {
+        name: item[0]
+        for name, item in expected.items()
+        if name != path and (name not in LAST_RESORT or item[0].seconds >= chosen.seconds)
+    }
+    if not rivals:
+        return f"{where}: {path} is fastest, {format_seconds(chosen.seconds)}"
     rival = min(rivals, key=lambda name: rivals[name].seconds)
     other = rivals[rival]
     times = f"{format_seconds(chosen.seconds)} against {format_seconds(other.seconds)} of {rival}"

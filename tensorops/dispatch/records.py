@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 SCHEMA = 1
 # Significant digits of a time in the file.
-DIGITS = 5
+DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +178,8 @@ class Profile:
     ----------
     fingerprint : mapping of str to object
         What the times depend on, as `tensorops.dispatch.schema.fingerprint` gives it.
-    entries : tuple of Entry
-        From the one written first to the one written last.
+    entries : sequence of Entry
+        From the one written first to the one written last; a tuple, or the entries of a file.
 
     Examples
     --------
@@ -188,7 +188,7 @@ class Profile:
     """
 
     fingerprint: Mapping[str, Any]
-    entries: tuple[Entry, ...] = ()
+    entries: Sequence[Entry] = ()
 
     def merged(self, newer: Iterable[Entry]) -> Profile:
         """Return this profile with later entries added or merged.
@@ -247,7 +247,7 @@ def preferred(results: Mapping[str, PathResult]) -> str:
 
 
 def encode_entry(entry: Entry) -> str:
-    """Return an entry as one line of JSON.
+    """Return an entry as one line of JSON. What has its default is left out: the file's size is limited.
 
     Parameters
     ----------
@@ -274,8 +274,8 @@ def encode_entry(entry: Entry) -> str:
         "dtype": entry.dtype,
         "shapes": [[int(size) for size in shape] for shape in entry.shapes],
         "layout": entry.layout,
-        "params": dict(entry.params),
-        "in_place": entry.in_place,
+        **({"params": dict(entry.params)} if entry.params else {}),
+        **({"in_place": True} if entry.in_place else {}),
         "threads": int(entry.threads),
         "paths": {path: _result(result) for path, result in entry.paths.items()},
     }
@@ -287,12 +287,12 @@ def encode_entry(entry: Entry) -> str:
 def _result(result: PathResult) -> dict[str, object]:
     # More digits than a measurement has would crowd others out of the file; rounding keeps the order.
     times = {name: float(f"{getattr(result, name):.{DIGITS}g}") for name in ("seconds", "low", "high")}
+    counts = {name: int(getattr(result, name)) for name in ("allocations", "bytes")}
     return {
         **times,
         "n": int(result.n),
-        "allocations": int(result.allocations),
-        "bytes": int(result.bytes),
-        "hotspot": result.hotspot,
+        **{name: count for name, count in counts.items() if count},
+        **({} if result.hotspot is None else {"hotspot": result.hotspot}),
     }
 
 
@@ -323,7 +323,7 @@ def decode_entry(document: object) -> Entry:
     """
     members = _typed(document, dict, "an entry")
     op, dtype = _member(members, "op", str), _member(members, "dtype", str)
-    params = _member(members, "params", dict)
+    params = _typed(members.get("params", {}), dict, "'params'")
     for name, value in params.items():
         if value is not None and not isinstance(value, str | bool | int | float):
             raise ValueError(
@@ -335,7 +335,7 @@ def decode_entry(document: object) -> Entry:
         shapes=tuple([_shape(shape) for shape in _member(members, "shapes", list)]),
         layout=_member(members, "layout", str),
         params=tuple(sorted(params.items())),
-        in_place=_member(members, "in_place", bool),
+        in_place=_typed(members.get("in_place", False), bool, "'in_place'"),
         threads=_whole(_member(members, "threads", int), 1, "'threads'"),
         paths={path: _decode_result(result) for path, result in _member(members, "paths", dict).items()},
     )
@@ -365,8 +365,8 @@ def _decode_result(document: object) -> PathResult:
         raise ValueError(f"'hotspot' is {hotspot!r}, expected a string or null")
     return PathResult(
         _seconds(members, "seconds"),
-        _seconds(members, "low"),
-        _seconds(members, "high"),
+        _seconds(members, "low" if "low" in members else "seconds"),
+        _seconds(members, "high" if "high" in members else "seconds"),
         n=_whole(members.get("n", 1), 1, "'n'"),
         allocations=_whole(members.get("allocations", 0), 0, "'allocations'"),
         bytes=_whole(members.get("bytes", 0), 0, "'bytes'"),

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorops.dispatch.documents import Entries, check
 from tensorops.dispatch.records import (
     SCHEMA,
     Entry,
@@ -338,6 +339,8 @@ def _parse(content: bytes) -> Profile:
     owner, entries = document.get("fingerprint"), document.get("entries")
     if not isinstance(owner, dict) or not isinstance(entries, list):
         raise ValueError("it is damaged: no fingerprint or no entries")
+    if check(entries):
+        return Profile(owner, Entries(entries))
     try:
         return Profile(owner).merged(map(decode_entry, entries))
     except (ValueError, OverflowError) as error:

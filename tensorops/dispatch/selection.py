@@ -326,8 +326,8 @@ def included_again() -> None:
     _forget()
 
 
-# One choice for each size class of a table that holds 1024 of them.
-@functools.lru_cache(maxsize=1024)
+# One choice for each size class of a table that holds 4096 of them.
+@functools.lru_cache(maxsize=4096)
 def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
     """Choose among all paths, or among those of the backend `only`, which `origin` asks for."""
     if only is not None:

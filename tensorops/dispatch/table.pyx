@@ -1,6 +1,6 @@
 """The dispatcher's fast path: a table from a call's size class to the path and threads chosen for it.
 
-A class takes in all calls of an operation whose sizes lie in the same half octaves. The policy is
+A class takes in all calls of an operation whose sizes lie in the same quarters of octaves. The policy is
 asked once for each class, about the shapes in its middle, so that the choice does not depend on which
 member came first; every later call costs a look-up.
 """
@@ -17,7 +17,7 @@ cdef extern from *:
     int __builtin_clzll(unsigned long long) noexcept nogil
 
 cdef enum:
-    SLOT_BITS = 10
+    SLOT_BITS = 12
     SLOTS = 1 << SLOT_BITS
 
 cdef struct Slot:
@@ -34,21 +34,21 @@ _operations = []
 
 
 cdef inline int class_of(Py_ssize_t size) noexcept nogil:
-    """Number the half octaves: 0, 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ..."""
+    """Number the quarters of octaves: 0 to 7, then 12 for 8 and 9, 13 for 10 and 11, ..."""
     cdef int octave
-    if size < 4:
+    if size < 8:
         return <int> size
     octave = 63 - __builtin_clzll(<unsigned long long> size)
-    return 2 * octave + <int> ((size >> (octave - 1)) & 1)
+    return 4 * octave + <int> ((size >> (octave - 2)) & 3)
 
 
 cdef inline Py_ssize_t middle_of(int number) noexcept nogil:
     """Return the size in the middle of a class."""
     cdef Py_ssize_t step
-    if number < 4:
+    if number < 8:
         return number
-    step = (<Py_ssize_t> 1) << (number // 2 - 1)
-    return (2 + number % 2) * step + (step - 1) // 2
+    step = (<Py_ssize_t> 1) << (number // 4 - 2)
+    return (4 + number % 4) * step + (step - 1) // 2
 
 
 cdef inline uint64_t key_of(
@@ -56,10 +56,10 @@ cdef inline uint64_t key_of(
     int layout, int threads,
 ) noexcept nogil:
     cdef uint64_t key = 1
-    key = key << 7 | class_of(s0)
-    key = key << 7 | class_of(s1)
-    key = key << 7 | class_of(s2)
-    key = key << 7 | class_of(s3)
+    key = key << 8 | class_of(s0)
+    key = key << 8 | class_of(s1)
+    key = key << 8 | class_of(s2)
+    key = key << 8 | class_of(s3)
     key = key << 4 | layout
     key = key << 12 | operation
     key = key << 13 | min(threads, 8191)
@@ -195,7 +195,7 @@ def representative(shapes, str op="matmul", params=()) -> tuple[tuple[int, ...],
     Examples
     --------
     >>> representative([(64, 784), (784, 128)])
-    ((79, 895), (895, 159))
+    ((71, 831), (831, 143))
     """
     sizes = _OPERATIONS[op].sizes(shapes, dict(params))
     if op == "matmul":

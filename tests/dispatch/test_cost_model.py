@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorops.backends import Call
-from tensorops.dispatch.cost_model import CostModel, Models, distance, fit, position
+from tensorops.dispatch.cost_model import Models, Prediction, distance, fit, position
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tensorops.operations import OPERATIONS
 from tests.dispatch import strategies
@@ -39,10 +40,15 @@ GRID = [
 sizes = st.integers(2, 2000)
 
 
+def predict(entries: Sequence[Entry], call: Call, threads: int = 1) -> Prediction | None:
+    models = Models(Profile({}, tuple(entries)))
+    return models.predict(call, "numpy", threads, models.distances(call))
+
+
 @given(st.tuples(sizes, sizes, sizes))
 def test_a_law_of_its_own_form_is_found(dims: tuple[int, int, int]) -> None:
     asked = shapes_of(*dims)
-    found = CostModel("numpy", GRID).predict(Call("matmul", "float32", asked))
+    found = predict(GRID, Call("matmul", "float32", asked))
     assert found is not None
     assert found.seconds == pytest.approx(law(asked), rel=0.02)
     assert found.low < found.seconds < found.high
@@ -52,7 +58,7 @@ def test_a_law_of_its_own_form_is_found(dims: tuple[int, int, int]) -> None:
 def test_a_measured_call_is_predicted_as_measured(index: int, factor: float) -> None:
     entries = list(GRID)
     entries[index] = measured(GRID[index].shapes, law(GRID[index].shapes) * factor)
-    found = CostModel("numpy", entries).predict(Call("matmul", "float32", GRID[index].shapes))
+    found = predict(entries, Call("matmul", "float32", GRID[index].shapes))
     assert found is not None
     assert found.seconds == pytest.approx(entries[index].paths["numpy"].seconds, rel=1e-6)
     assert found.distance == 0
@@ -62,9 +68,8 @@ def test_what_a_region_deviates_is_carried_to_its_neighbours_and_not_further() -
     slow = [
         measured(entry.shapes, law(entry.shapes) * (3 if entry.shapes[0][0] == 4 else 1)) for entry in GRID
     ]
-    model = CostModel("numpy", slow)
-    near = model.predict(Call("matmul", "float32", shapes_of(5, 64, 64)))
-    far = model.predict(Call("matmul", "float32", shapes_of(900, 64, 64)))
+    near = predict(slow, Call("matmul", "float32", shapes_of(5, 64, 64)))
+    far = predict(slow, Call("matmul", "float32", shapes_of(900, 64, 64)))
     assert near is not None
     assert far is not None
     assert near.seconds > 2 * law(shapes_of(5, 64, 64))
@@ -89,18 +94,41 @@ def test_another_operation_of_the_class_is_farther_and_of_another_class_infinite
     assert distance(Call("unknown", "float32", entry.shapes), entry) == math.inf
 
 
-def test_models_are_kept_by_threads() -> None:
-    profile = Profile({}, (measured(shapes_of(8, 8, 8), 1.0), measured(shapes_of(8, 8, 8), 2.0, threads=2)))
-    models = Models(profile)
+def test_samples_are_kept_by_threads() -> None:
+    entries = [measured(shapes_of(8, 8, 8), 1.0), measured(shapes_of(8, 8, 8), 2.0, threads=2)]
     call = Call("matmul", "float32", shapes_of(8, 8, 8), threads=2)
-    two = models.model("product", "numpy", 2)
-    assert two is not None
-    assert two is models.model("product", "numpy", 2)
-    predicted = two.predict(call)
-    assert predicted is not None
-    assert predicted.seconds == pytest.approx(2.0)
-    assert models.model("product", "numpy", 3) is None
-    assert models.model("rows", "numpy", 1) is None
+    for threads in (1, 2):
+        found = predict(entries, call, threads)
+        assert found is not None
+        assert found.seconds == pytest.approx(threads)
+    assert predict(entries, call, 3) is None
+
+
+def test_the_farther_the_samples_the_wider_the_interval() -> None:
+    rough = [
+        measured(entry.shapes, law(entry.shapes) * (1 + 2 * (number % 2)))
+        for number, entry in enumerate(GRID)
+    ]
+    widths = []
+    for k in (64, 80, 256):
+        found = predict(rough, Call("matmul", "float32", shapes_of(64, k, 64)))
+        assert found is not None
+        widths.append(found.high / found.low)
+    assert widths == sorted(widths)
+    assert widths[0] < widths[2]
+
+
+def test_parameters_and_operations_of_a_class_are_a_doubling_away() -> None:
+    result = {"numpy": PathResult(1.0, 1.0, 1.0)}
+    entry = Entry("gelu", "float32", ((64,),), "C", (("approximate", "none"),), paths=result)
+    for call, away in (
+        (Call.of("gelu", "float32", ((64,),)), 0.0),
+        (Call.of("gelu", "float32", ((64,),), params={"approximate": "tanh"}), 1.0),
+        (Call.of("exp", "float32", ((64,),)), 1.0),
+        (Call.of("matmul", "float32", ((8, 8), (8, 8))), math.inf),
+    ):
+        assert distance(call, entry) == away
+        assert Models(Profile({}, (entry,))).distances(call).tolist() == [away]
 
 
 @given(strategies.calls, strategies.profiles)
@@ -119,7 +147,7 @@ def test_absurd_times_of_a_file_are_no_error(seconds: float) -> None:
         for shape, result in zip(shapes, results, strict=True)
     ]
     with np.errstate(all="raise"):
-        predicted = CostModel("numpy", entries).predict(Call("matmul", "float32", ((16, 8), (8, 8))))
+        predicted = predict(entries, Call("matmul", "float32", ((16, 8), (8, 8))))
     assert predicted is not None
     assert np.isfinite(predicted.seconds)
 

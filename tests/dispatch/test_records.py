@@ -52,13 +52,39 @@ def around(seconds: float, *, noise: float = 0.02, **fields: Any) -> PathResult:
     return PathResult(seconds, seconds * (1 - noise), seconds * (1 + noise), **fields)
 
 
+def kept(document: Any, written: Any) -> bool:
+    """Tell whether what was written is the document, but for members that have their defaults."""
+    if not isinstance(document, dict):
+        return bool(document == written)
+    left_out = {name for name in document if name not in written}
+    return all(document[name] in ({}, False, 0, None) for name in left_out) and all(
+        kept(document[name], value) for name, value in written.items()
+    )
+
+
 def test_the_design_s_example_is_read_and_written_as_it_stands() -> None:
     decoded = decode_entry(DOCUMENT)
     assert decoded.shapes == SHAPES
     assert decoded.paths["blocked/packed"] == PathResult(
         7.9e-5, 7.7e-5, 8.2e-5, n=12, hotspot="loops.pyx:118"
     )
-    assert json.loads(encode_entry(decoded)) == DOCUMENT
+    written = json.loads(encode_entry(decoded))
+    assert kept(DOCUMENT, written)
+    assert decode_entry(written) == decoded
+
+
+def test_the_example_in_the_design_s_text_is_read_with_its_ellipses() -> None:
+    text = """{"op": "matmul", "dtype": "float32", "shapes": [[64, 784], [784, 128]], "layout": "CC",
+      "params": {}, "in_place": false, "threads": 1, "paths": {"numpy": {"seconds": 1.0e-4, "\u2026": 0}}}"""
+    decoded = decode_entry(json.loads(text))
+    assert decoded.paths["numpy"] == PathResult(1e-4, 1e-4, 1e-4)
+    assert decode_entry(json.loads(encode_entry(decoded))) == decoded
+
+
+def test_an_entry_takes_little_room() -> None:
+    times = PathResult(7.912e-5, 7.712e-5, 8.212e-5, n=12)
+    paths = dict.fromkeys(("blocked/small", "blocked/packed", "numpy"), times)
+    assert len(encode_entry(Entry("matmul", "float32", SHAPES, paths=paths))) < 330
 
 
 @given(strategies.entries())
@@ -72,7 +98,7 @@ def test_unknown_members_are_ignored() -> None:
     assert decode_entry({**DOCUMENT, "comment": "x"}) == decode_entry(DOCUMENT)
 
 
-@pytest.mark.parametrize("member", sorted(DOCUMENT))
+@pytest.mark.parametrize("member", sorted(DOCUMENT.keys() - {"params", "in_place"}))
 def test_every_member_of_an_entry_is_needed(member: str) -> None:
     with pytest.raises(ValueError, match=f"'{member}' is missing"):
         decode_entry({name: value for name, value in DOCUMENT.items() if name != member})
@@ -234,4 +260,4 @@ def test_times_are_rounded_in_order(times: list[float]) -> None:
     low, seconds, high = times
     written = Entry("matmul", "float32", ((2, 2), (2, 2)), paths={"numpy": PathResult(seconds, low, high)})
     read = decode_entry(json.loads(encode_entry(written))).paths["numpy"]
-    assert (read.low, read.seconds, read.high) == pytest.approx((low, seconds, high), rel=1e-4)
+    assert (read.low, read.seconds, read.high) == pytest.approx((low, seconds, high), rel=1e-3)

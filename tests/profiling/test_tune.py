@@ -233,10 +233,12 @@ def test_a_wrong_path_is_left_out_and_named(monkeypatch):
 
 def test_real_paths_are_measured_at_one_and_two_threads():
     with PathTimer([1, 2]) as timer:
-        timed = timer.measure(product_case(33, 47, 29, "float64", "FC"), 0.0)
+        timed = timer.measure(product_case(133, 147, 129, "float64", "FC"), 0.0)
         again = timer.measure(square_case(4, "float32"), 0.0)
     assert not timed.errors
     assert [entry.threads for entry in timed.entries] == [1, 2]
+    # Nobody uses two threads for so little.
+    assert [entry.threads for entry in again.entries] == [1]
     for entry in timed.entries:
         assert {"blocked/small", "blocked/packed", "numpy"} <= set(entry.paths)
         assert all(found.allocations == 0 == found.bytes for found in entry.paths.values())
@@ -329,7 +331,7 @@ def test_ctrl_c_stores_what_is_done(tmp_path):
     command = [sys.executable, "-m", "profiling", "tune", "--budget", "60s", "--threads", "1"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        process.wait(timeout=4)
+        process.wait(timeout=7)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
