@@ -9,8 +9,8 @@ cimport cython
 @cython.wraparound(False)
 cdef Py_ssize_t last_of(const Py_ssize_t[::1] following, Py_ssize_t steps) noexcept nogil:
     cdef Py_ssize_t at = 0
-    cdef Py_ssize_t step
-    for step in range(steps):
+    cdef Py_ssize_t _step
+    for _step in range(steps):
         at = following[at]
     return at
 
@@ -44,7 +44,7 @@ def chase(const Py_ssize_t[::1] following, Py_ssize_t steps) -> float:
     cdef Py_ssize_t n = following.shape[0]
     cdef Py_ssize_t place, last
     if n == 0 or steps < 1:
-        raise ValueError(f"a chain of at least one place and at least one step are needed, got {n} and {steps}")
+        raise ValueError(f"a chain needs at least one place and at least one step, got {n} and {steps}")
     for place in range(n):
         if not 0 <= following[place] < n:
             raise ValueError(f"place {place} leads to {following[place]}, outside of the {n} places")
