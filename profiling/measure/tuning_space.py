@@ -34,6 +34,9 @@ BATCHED = 0.12
 TRANSPOSED = 0.25
 """Shares of batched products, and of products with a transposed operand."""
 
+SPREAD = 4.0
+"""Doublings over which the sizes of an operation are drawn about those of its examples."""
+
 _DIMENSIONS = 6
 
 
@@ -97,8 +100,21 @@ def _row_sizes(point: Sequence[float]) -> Sizes:
     return max(1, round(elements / columns)), columns, 1, 1
 
 
-def _flat_sizes(point: Sequence[float]) -> Sizes:
-    return round(_between(ELEMENTS, point[0])), 1, 1, 1
+def _like_examples(op: str) -> Callable[[Sequence[float]], Sizes]:
+    """Return sizes about those of the registry's examples, for a class that has no range of its own."""
+    spec = OPERATIONS[op]
+    params = dict(spec.example_params[0])
+    examples = [spec.sizes(shapes, params) for shapes in spec.example_shapes]
+
+    def draw(point: Sequence[float]) -> Sizes:
+        example = examples[min(int(point[4] * len(examples)), len(examples) - 1)]
+        a, b, c, d = (
+            size if size == 1 else max(1, round(size * 2 ** (SPREAD * (share - 0.5))))
+            for size, share in zip(example, point, strict=False)
+        )
+        return a, b, c, d
+
+    return draw
 
 
 _SIZES: Mapping[str, Callable[[Sequence[float]], Sizes]] = {
@@ -153,10 +169,15 @@ def problems(op: str, dtype: str, start: int = 0, seed: float = 0.5) -> Iterator
     >>> next(problems("matmul", "float32")).op
     'matmul'
     """
-    draw = _SIZES.get(cost_class(op), _flat_sizes)
+    draw = _SIZES.get(cost_class(op)) or _like_examples(op)
     for point in unit_points(start, seed):
-        case = case_of(op, dtype, draw(point), _layout(op, point[3]))
-        if footprint(case) <= LARGEST_BYTES:
+        try:
+            case = case_of(op, dtype, draw(point), _layout(op, point[3]))
+            fits = footprint(case) <= LARGEST_BYTES
+        except ValueError:
+            # Sizes that fit no call, such as a window larger than its images.
+            continue
+        if fits:
             yield case
 
 

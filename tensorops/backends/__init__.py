@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from tensorops.backends.base import Array, Call, ComputeBackend
@@ -31,6 +34,7 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "tensorops.backends"
+_METADATA = (".dist-info", ".egg-info")
 
 _lock = threading.RLock()
 _builtin: dict[str, ComputeBackend] = {}
@@ -296,7 +300,9 @@ def _discover_files() -> None:
 
 
 def _discover_entry_points() -> None:
-    # Only a process that asks for backends pays for this import.
+    if not _announced():
+        return
+    # Only a process that has such backends pays for this import, which takes longer than many a program.
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS):
@@ -313,6 +319,26 @@ def _discover_entry_points() -> None:
             _broken[label] = f"it could not be loaded: {type(error).__name__}: {error}"
         else:
             _builtin[name] = backend
+
+
+def _announced() -> bool:
+    """Tell whether the metadata of any installed distribution names the group."""
+    group = ENTRY_POINTS.encode()
+    for folder in dict.fromkeys(sys.path):
+        try:
+            found = [entry for entry in os.scandir(folder or ".") if entry.name.endswith(_METADATA)]
+        except NotADirectoryError:
+            # An archive: only the import system can look into it.
+            return True
+        except OSError:
+            continue
+        for entry in found:
+            try:
+                if group in Path(entry.path, "entry_points.txt").read_bytes():
+                    return True
+            except OSError:
+                continue
+    return False
 
 
 def _is_backend_class(item: object) -> TypeGuard[type[ComputeBackend]]:

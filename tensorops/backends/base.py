@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tensorops.operations import NO_PARAMS, OPERATIONS
@@ -278,6 +279,30 @@ class ComputeBackend(ABC):
             If the backend has no arrays of its own.
         """
         raise NotImplementedError(f"backend {self.name!r} has no arrays of its own")
+
+    def part_of(self, op: str, operands: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of the operands of one part that `apply` computes, a large one.
+
+        Parameters
+        ----------
+        op : str
+            Name in the operation registry.
+        operands : sequence of array_like
+            As the caller would give them; at least one of a type in `array_types`.
+
+        Returns
+        -------
+        tuple of tuple of int
+            By default the operands' own shapes: all in one part.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tensorops.backends import get_backend
+        >>> get_backend("numpy").part_of("matmul", [np.eye(2), np.eye(2)])
+        ((2, 2), (2, 2))
+        """
+        return tuple(tuple(np.shape(operand)) for operand in operands)
 
     def paths(self) -> tuple[str, ...]:
         """Return the paths through this backend.

@@ -94,6 +94,16 @@ class DaskBackend(ComputeBackend):
         chosen = None if backend is None else (None if backend == self.name else backend,)
         return kind(da, functools.partial(compute_part, op, dict(params), chosen), op, arrays, params)
 
+    def part_of(self, op: str, operands: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes of a part, of the largest chunks: see `ComputeBackend`."""
+        da = importlib.import_module("dask.array")
+        arrays = [da.asanyarray(x) for x in operands]
+        shapes = [x.chunksize for x in arrays]
+        if OPERATIONS[op].cost_class == "product" and len(arrays) > 1 and arrays[1].ndim > 1:
+            # The second operand is cut along the contracted dimension as the first one is.
+            shapes[1] = (*shapes[1][:-2], shapes[0][-1], shapes[1][-1])
+        return tuple(shapes)
+
 
 def compute_part(op: str, params: Mapping[str, Any], chosen: tuple[str | None] | None, /, *parts: Any) -> Any:
     """Compute one part of the result: what a task of the graph calls, in any process.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tensorops.backends import usable_paths
-from tensorops.backends.base import FLOAT_DTYPES, Call, layout_letter
+from tensorops.backends.base import FLOAT_DTYPES, Call, ComputeBackend, layout_letter
 from tensorops.backends.owners import owner_of
 from tensorops.dispatch import policy, schema, selection, table
 from tensorops.operations import OPERATIONS
@@ -155,6 +155,9 @@ def explain(
         threads = openmp.get_num_threads()
     elif threads < 1:
         raise ValueError(f"threads={threads}: expected at least 1")
+    owner = owner_of(operands)
+    if owner is not None:
+        return _of_a_part(owner, op, operands, threads, params)
     described = [_describe(operand, np.dtype(dtype)) for operand in operands]
     shapes = tuple(shape for shape, _, _ in described)
     # Raises where the shapes do not fit the operation.
@@ -176,6 +179,22 @@ def explain(
     representative = table.representative(shapes, op, call.params)
     choice = selection.choose_path(replace(call, shapes=representative))
     return Explanation(call, representative, _with_hotspots(choice, op), profile)
+
+
+def _of_a_part(
+    owner: ComputeBackend, op: str, operands: Sequence[Any], threads: int, params: Mapping[str, object]
+) -> Explanation:
+    """Explain a large part of a call on arrays that belong to a backend."""
+    whole = [tuple(operand) if isinstance(operand, tuple) else np.shape(operand) for operand in operands]
+    OPERATIONS[op].sizes(whole, params)
+    dtypes = [np.dtype(operand.dtype) for operand in operands if hasattr(operand, "dtype")]
+    shapes = owner.part_of(op, operands)
+    found = explain(op, *shapes, dtype=np.result_type(*dtypes).name, threads=threads, **params)
+    text = (
+        f"{owner.name} computes {_operands(op, whole)} part by part; of a part of {_operands(op, shapes)}: "
+        f"{found.choice.reason}"
+    )
+    return replace(found, choice=replace(found.choice, reason=text))
 
 
 def _with_hotspots(choice: policy.Choice, op: str) -> policy.Choice:
@@ -218,12 +237,6 @@ def _describe(operand: Any, dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.d
     """Return the shape, the dtype and the layout letter of an operand or of a shape."""
     if isinstance(operand, tuple) and all(isinstance(size, int | np.integer) for size in operand):
         return tuple(int(size) for size in operand), dtype, "C"
-    owner = owner_of([operand])
-    if owner is not None:
-        raise TypeError(
-            f"explain: {owner.name} computes {type(operand).__module__} arrays part by part; ask about the "
-            "shapes of one part"
-        )
     array = np.asarray(operand)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"expected an array or a shape such as (64, 784), got {operand!r}")

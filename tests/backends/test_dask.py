@@ -168,9 +168,18 @@ def test_errors_come_when_the_product_is_put_together() -> None:
     assert tensorops.matmul(unknown, x.T).compute().shape == (4, 4)
 
 
-def test_explain_asks_for_a_part() -> None:
-    with pytest.raises(TypeError, match="part by part; ask about the shapes of one part"):
-        tensorops.explain("matmul", da.ones((4, 4)), da.ones((4, 4)))
+def test_explain_tells_of_a_part() -> None:
+    a, b = da.ones((4000, 300), chunks=(1000, 100)), da.ones((300, 200), chunks=(50, 200))
+    found = tensorops.explain("matmul", a, b)
+    assert found.call.shapes == ((1000, 100), (100, 200))
+    assert found.call.dtype == "float64"
+    assert "dask computes 4000x300 @ 300x200 part by part; of a part of 1000x100 @ 100x200" in str(
+        " ".join(str(found).split())
+    )
+    mixed = tensorops.explain("gelu", da.ones((40, 30), dtype=np.float32, chunks=20), approximate="tanh")
+    assert (mixed.call.shapes, mixed.call.dtype) == (((20, 20),), "float32")
+    with pytest.raises(ValueError, match="do not fit"):
+        tensorops.explain("matmul", a, a)
 
 
 def test_parts_that_are_no_plain_arrays_go_to_numpy_s_rules() -> None:

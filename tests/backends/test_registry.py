@@ -225,6 +225,7 @@ def rediscover(monkeypatch: pytest.MonkeyPatch) -> Any:
     def discover(*points: Point) -> None:
         for name, value in (("_builtin", {}), ("_broken", {}), ("_discovered", False)):
             monkeypatch.setattr(package, name, value)
+        monkeypatch.setattr(package, "_announced", lambda: True)
         monkeypatch.setattr(
             importlib.metadata, "entry_points", lambda group: points if group == package.ENTRY_POINTS else ()
         )
