@@ -55,6 +55,7 @@ try:
         tanh_backward_,
     )
     from tensorops.boundary.layers import linear, linear_backward
+    from tensorops.boundary.optim import adam_step_, adamw_step_, sgd_step_
     from tensorops.boundary.products import matmul
     from tensorops.boundary.rows import (
         cross_entropy,
@@ -89,6 +90,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "adam_step_",
+    "adamw_step_",
     "add_",
     "add_relu_",
     "attention",
@@ -134,6 +137,7 @@ __all__ = [
     "rms_norm_backward",
     "scale_shift_",
     "set_num_threads",
+    "sgd_step_",
     "show_config",
     "sigmoid",
     "sigmoid_",

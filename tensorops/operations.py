@@ -7,11 +7,11 @@ for each class of operations.
 
 from __future__ import annotations
 
-from tensorops.specs import attention, convolution, elementwise, layers, products, rows
+from tensorops.specs import attention, convolution, elementwise, layers, optim, products, rows
 from tensorops.specs.products import ProductDims, product_dims
 from tensorops.specs.spec import NO_PARAMS, OpSpec, Params, Shape, Sizes
 
 __all__ = ["NO_PARAMS", "OPERATIONS", "OpSpec", "Params", "ProductDims", "Shape", "Sizes", "product_dims"]
 
-_CLASSES = (products, layers, elementwise, convolution, attention, rows)
+_CLASSES = (products, layers, elementwise, convolution, attention, rows, optim)
 OPERATIONS: dict[str, OpSpec] = {spec.name: spec for module in _CLASSES for spec in module.SPECS}

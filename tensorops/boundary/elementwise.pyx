@@ -233,6 +233,8 @@ cdef int run_arrays(
     if not family.ready:
         prepare()
     sweep.formula = operation.formula
+    sweep.function = NULL
+    sweep.several = False
     sweep.itemsize = np.PyArray_ITEMSIZE(result)
     sweep.dims = np.PyArray_NDIM(result)
     sweep.parameters[0] = p0

@@ -110,6 +110,7 @@ FAMILIES: dict[str, str] = {
     "elementwise": "tensorops/kernels/elementwise/formulas.pyx",
     "attention": "tensorops/kernels/attention/columns.pyx",
     "rows": "tensorops/kernels/rows/rows.pyx",
+    "optim": "tensorops/kernels/optim/steps.pyx",
 }
 """Sources that are built once per row, by what they compute."""
 

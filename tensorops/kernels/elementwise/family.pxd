@@ -1,4 +1,4 @@
-from tensorops.kernels.elementwise.kernels cimport sweep_t
+from tensorops.kernels.elementwise.kernels cimport Formulas, sweep_t
 
 cdef enum:
     MAX_DIMS = 64
@@ -6,14 +6,17 @@ cdef enum:
 
 cdef struct Sweep:
     int formula
+    sweep_t function        # instead of the formula's, unless NULL
+    bint several            # whether all arrays but the first are read and written
     int itemsize
     int dims
     Py_ssize_t shape[MAX_DIMS]
     Py_ssize_t strides[OPERANDS][MAX_DIMS]     # in bytes
     char *data[OPERANDS]
-    double parameters[2]
+    double parameters[8]
 
 cdef bint ready
+cdef const Formulas *load_family(str family, str dtype) except NULL
 cdef int prepare() except -1
 cdef sweep_t sweep_of(int formula, int itemsize) noexcept nogil
 cdef Py_ssize_t span(Py_ssize_t stride) noexcept nogil

@@ -24,8 +24,9 @@ cdef enum:
     THREAD_ELEMENTS = 1 << 15
 
 
-cdef const Formulas *load(str dtype) except NULL:
-    module = loader.import_kernels(table.family_rows("elementwise"), dtype)
+cdef const Formulas *load_family(str family, str dtype) except NULL:
+    """Import the modules of a family whose functions have the form of formulas."""
+    module = loader.import_kernels(table.family_rows(family), dtype)
     formulas = <const Formulas *> PyCapsule_GetPointer(
         module.capsule, b"tensorops.kernels.elementwise.Formulas"
     )
@@ -39,8 +40,8 @@ cdef int prepare() except -1:
     """Import the kernels, once."""
     global ready, float32_formulas, float64_formulas
     if not ready:
-        float32_formulas = load("float32")
-        float64_formulas = load("float64")
+        float32_formulas = load_family("elementwise", "float32")
+        float64_formulas = load_family("elementwise", "float64")
         ready = True
     return 0
 
@@ -111,6 +112,7 @@ cdef inline void copy_strided(
 
 cdef void run_line(
     sweep_t function, int size, Py_ssize_t n, char **data, const Py_ssize_t *steps, const double *parameters,
+    bint several,
 ) noexcept nogil:
     """Compute one run of elements, each array with its own step."""
     cdef char buffers[OPERANDS][BLOCK_BYTES]
@@ -128,15 +130,13 @@ cdef void run_line(
             part[k] = data[k] + start * steps[k]
             if steps[k] != size:
                 # A repeated element fills its buffer once.
-                if k < OPERANDS - 1 and (steps[k] != 0 or start == 0):
+                if several or k < OPERANDS - 1 and (steps[k] != 0 or start == 0):
                     copy_strided(count, size, part[k], steps[k], buffers[k], size)
                 part[k] = buffers[k]
         function(count, part[0], part[1], part[2], part[3], parameters)
-        if steps[OPERANDS - 1] != size:
-            copy_strided(
-                count, size, buffers[OPERANDS - 1], size,
-                data[OPERANDS - 1] + start * steps[OPERANDS - 1], steps[OPERANDS - 1],
-            )
+        for k in range(1 if several else OPERANDS - 1, OPERANDS):
+            if steps[k] != size:
+                copy_strided(count, size, buffers[k], size, data[k] + start * steps[k], steps[k])
         start += count
 
 
@@ -185,7 +185,7 @@ cdef void join_axes(Sweep *sweep) noexcept nogil:
 
 cdef void run_part(void *context, int thread, int threads) noexcept nogil:
     cdef const Sweep *sweep = <const Sweep *> context
-    cdef sweep_t function = sweep_of(sweep.formula, sweep.itemsize)
+    cdef sweep_t function = sweep.function
     cdef int inner = sweep.dims - 1
     cdef Py_ssize_t lines = 1
     cdef Py_ssize_t n = sweep.shape[inner]
@@ -216,11 +216,13 @@ cdef void run_part(void *context, int thread, int threads) noexcept nogil:
             for k in range(OPERANDS):
                 data[k] += (index % sweep.shape[d]) * sweep.strides[k][d]
             index = index // sweep.shape[d]
-        run_line(function, sweep.itemsize, n, data, steps, sweep.parameters)
+        run_line(function, sweep.itemsize, n, data, steps, sweep.parameters, sweep.several)
 
 
 cdef void run_sweep(Sweep *sweep, int threads) noexcept nogil:
     """Compute arrays of any strides, broadcast ones among the operands; none may be empty."""
+    if sweep.function == NULL:
+        sweep.function = sweep_of(sweep.formula, sweep.itemsize)
     join_axes(sweep)
     run_parallel(run_part, sweep, threads)
 
@@ -290,6 +292,8 @@ def compute(int formula, arrays, out, double first=0, double second=0, int threa
         return
     prepare()
     sweep.formula = formula
+    sweep.function = NULL
+    sweep.several = False
     sweep.itemsize = out.itemsize
     sweep.dims = out.ndim
     sweep.parameters[0] = first

@@ -1,0 +1,1 @@
+"""Steps of optimizers: one pass over parameters, gradient and state."""
