@@ -81,7 +81,10 @@ def prefer(fastest: str) -> None:
 
 
 def call(op: str, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
-    return getattr(tensorops, op)(*operands, **params)
+    """Return the result; of an operation that changes several operands, what they hold afterwards."""
+    result = getattr(tensorops, op)(*operands, **params)
+    changed = OPERATIONS[op].changed
+    return tuple(operands[place] for place in changed) if len(changed) > 1 else result
 
 
 def equal(first: Any, second: Any) -> bool:
