@@ -374,7 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ops = [op for op in ("matmul", "linear") if op in OPERATIONS]
     count = QUICK_SHAPES if options.quick else options.shapes
     profile = _profile(options, ops, threads)
-    known = [Case(one.op, one.dtype, one.shapes) for one in (profile.entries if profile else ())]
+    known = [Case(one.op, one.dtype, one.shapes, one.layout) for one in (profile.entries if profile else ())]
     cases = []
     for dtype in dtypes:
         by_op = [iter(shapes(op, dtype, count, known)) for op in ops]

@@ -245,12 +245,14 @@ class PathTimer:
         dict of Key to list of list of float
             Blocks of seconds per call of the paths that gave the right result.
         """
-        contenders, _, _ = self._opened(case)
+        contenders, _, _ = self._opened(case, self.threads)
         return take(contenders, [], seconds, least=2, most=blocks)
 
-    def _opened(self, case: Case) -> tuple[dict[Key, Contender], dict[int, list[Key]], dict[str, str]]:
+    def _opened(
+        self, case: Case, counts: Sequence[int] = ()
+    ) -> tuple[dict[Key, Contender], dict[int, list[Key]], dict[str, str]]:
         """Prepare a case in all processes; return contenders, candidates by threads, and errors."""
-        counts = [count for count in self.threads if count == 1 or threads_matter(case)]
+        counts = counts or [count for count in self.threads if count == 1 or threads_matter(case)]
         groups = {
             count: [contender_key(path, count, case) for path in tuned_paths(case, count)]
             for count in counts or self.threads[:1]

@@ -34,12 +34,6 @@ OWN_BACKEND = "blocked"
 # interpreter lock cost more than they bring: up to about 32x32x32, whose size class is decided at
 # 39x39x39, all three matrices lie in L1 as they are, and the product takes a few microseconds.
 SMALL_WORK = 40 * 40 * 40
-# Shipped thresholds for thin products, where most of a register tile stays empty: so few rows or columns of
-# the result over so long a depth, or so little depth under so large a result.
-THIN_SIZE = 8
-THIN_DEPTH = 256
-THIN_LENGTH = 1024
-THIN_SHIPPED = ("numpy", "blocked/packed", "blocked/small")
 SMALL_SHIPPED = ("blocked/small", "blocked/packed", "blocked", "numpy")
 LARGE_SHIPPED = ("blocked/packed", "blocked/small", "blocked", "numpy")
 
@@ -383,24 +377,21 @@ def _decisive(entry: Entry, paths: Collection[str], default: str) -> bool:
 
 def _shipped_order(call: Call, paths: Sequence[str]) -> list[str]:
     """Return the paths in the order in which they are taken without a measurement."""
-    shipped = {"thin": THIN_SHIPPED, "small": SMALL_SHIPPED}.get(_shipped_kind(call), LARGE_SHIPPED)
+    shipped = SMALL_SHIPPED if _is_small(call) else LARGE_SHIPPED
     first = [path for path in shipped if path in paths]
     last = [path for path in LAST_RESORT if path in paths]
     return first + [path for path in paths if path not in (*first, *last)] + last
 
 
-def _shipped_kind(call: Call) -> str:
-    """Return which of the shipped thresholds hold for a call: "thin", "small" or "large"."""
+def _is_small(call: Call) -> bool:
+    """Return whether a product is below the shipped threshold."""
     spec = OPERATIONS.get(call.op)
     if spec is None or spec.cost_class != PRODUCTS:
-        return "large"
+        return False
     try:
-        m, k, n, count = spec.sizes(call.shapes, dict(call.params))
+        return math.prod(spec.sizes(call.shapes, dict(call.params))) <= SMALL_WORK
     except ValueError:
-        return "large"
-    if (1 < min(m, n) <= THIN_SIZE and k >= THIN_DEPTH) or (1 < k <= THIN_SIZE and max(m, n) >= THIN_LENGTH):
-        return "thin"
-    return "small" if m * k * n * count <= SMALL_WORK else "large"
+        return False
 
 
 def _shipped_reason(call: Call, profile: Profile | None, closest: float, path: str, usable: int) -> str:
@@ -416,14 +407,11 @@ def _shipped_reason(call: Call, profile: Profile | None, closest: float, path: s
         )
     if path not in SMALL_SHIPPED:
         return f"{why}; {path} is the first path that can compute this call"
-    kind = _shipped_kind(call)
-    if kind == "thin" and path == THIN_SHIPPED[0]:
-        return f"{why}; by the shipped thresholds the product is thin: {path}"
     if path.partition("/")[0] != "blocked":
         return f"{why}; the shipped path cannot compute this call, so {path}"
     if path == OWN_BACKEND:
         return f"{why}; by the shipped thresholds: {path}"
-    size = "small" if kind == "small" else "large enough to pay for packing"
+    size = "small" if _is_small(call) else "large enough to pay for packing"
     return f"{why}; by the shipped thresholds the product is {size}: {path}"
 
 
