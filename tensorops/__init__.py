@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tensorops.adapters import install, uninstall
 
 try:
-    from tensorops.boundary.attention import attention
+    from tensorops.boundary.attention import attention, attention_backward
     from tensorops.boundary.conv import conv2d, conv2d_backward
     from tensorops.boundary.elementwise import (
         add_,
@@ -95,6 +95,7 @@ __all__ = [
     "add_",
     "add_relu_",
     "attention",
+    "attention_backward",
     "axpy_",
     "backends",
     "bias_add_",

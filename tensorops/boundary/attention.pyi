@@ -20,3 +20,21 @@ def by_kernel(
     causal: bool = False,
     scale: float | None = None,
 ) -> None: ...
+def attention_backward(
+    grad: ArrayLike,
+    q: ArrayLike,
+    k: ArrayLike,
+    v: ArrayLike,
+    out: ArrayLike,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]: ...
+def backward_by_kernel(
+    arrays: Sequence[NDArray[Any]],
+    out: tuple[NDArray[Any], ...],
+    threads: int = 0,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+) -> None: ...

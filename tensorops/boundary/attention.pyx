@@ -8,10 +8,10 @@ from tensorops.backends.blocked_backend import provide
 from tensorops.backends.owners import apply_by_owner
 from tensorops.boundary.arguments import answers_for_itself, common_arrays, result_for
 from tensorops.dispatch.selection import active_backend
-from tensorops.kernels.attention.products import attend
+from tensorops.kernels.attention.products import attend, attend_backward
 from tensorops.numpy_twins import attention as numpy_twins
 from tensorops.reference.attention import usual_scale
-from tensorops.specs.attention import attention_dims
+from tensorops.specs.attention import attention_dims, backward_dims
 
 from tensorops.boundary.paths cimport choose, compute_by, layout_of
 from tensorops.dispatch cimport table
@@ -24,6 +24,9 @@ np.import_array()
 cdef int ATTENTION[2]
 ATTENTION[0] = table.operation_number("attention", (("causal", False),))
 ATTENTION[1] = table.operation_number("attention", (("causal", True),))
+cdef int BACKWARD[2]
+BACKWARD[0] = table.operation_number("attention_backward", (("causal", False),))
+BACKWARD[1] = table.operation_number("attention_backward", (("causal", True),))
 
 
 def attention(q, k, v, *, causal=False, scale=None, out=None):
@@ -123,6 +126,125 @@ def attention(q, k, v, *, causal=False, scale=None, out=None):
     return out
 
 
+def attention_backward(grad, q, k, v, out, *, causal=False, scale=None):
+    """Return the gradients of attention by queries, keys and values.
+
+    Parameters
+    ----------
+    grad : array_like of shape (..., L, E)
+        Gradient of the result.
+    q : array_like of shape (..., L, D)
+        Queries.
+    k : array_like of shape (..., S, D)
+        Keys.
+    v : array_like of shape (..., S, E)
+        Values. The leading dimensions of all operands are the same.
+    out : array_like of shape (..., L, E)
+        The result of `attention`, which is read.
+    causal : bool, default False
+        As in the call of `attention`.
+    scale : float, optional
+        As in the call of `attention`.
+
+    Returns
+    -------
+    dq : ndarray of shape (..., L, D)
+        Gradient of the queries.
+    dk : ndarray of shape (..., S, D)
+        Gradient of the keys.
+    dv : ndarray of shape (..., S, E)
+        Gradient of the values.
+
+    Raises
+    ------
+    TypeError
+        If `scale` is no number.
+    ValueError
+        If the shapes do not fit each other.
+    MemoryError
+        If there is no memory for the results or for the kernels' work.
+
+    See Also
+    --------
+    tensorops.attention : What is differentiated.
+
+    Notes
+    -----
+    ``L*S*(6*D + 4*E)`` flops for each head, and the scores twice more, for they are computed anew and never
+    kept; threads share the heads. Work memory grows with D and E, not with L and S. The registry states the
+    error bound. Operands of other dtypes, and subclasses of ndarray, go to NumPy. The interpreter lock is
+    released.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorops
+    >>> q, k, v = np.array([[1.0]]), np.array([[2.0], [2.0]]), np.array([[1.0], [3.0]])
+    >>> out = tensorops.attention(q, k, v)
+    >>> [part.ravel().tolist() for part in tensorops.attention_backward(np.ones((1, 1)), q, k, v, out)]
+    [[0.0], [-0.5, 0.5], [0.5, 0.5]]
+    """
+    cdef Decision decision
+    cdef tuple operands = (grad, q, k, v, out)
+    causal = bool(causal)
+    params = {"causal": causal, "scale": scale}
+    foreign = any([answers_for_itself(operand) for operand in operands])
+    if foreign:
+        result = apply_by_owner("attention_backward", operands, params, None, active_backend())
+        if result is not NotImplemented:
+            return result
+    if calls.to_be_told():
+        return calls.told("attention_backward", attention_backward, operands, params)
+    if foreign:
+        arrays, common = list(operands), numpy.result_type(*operands)
+    else:
+        arrays, common = common_arrays(operands)
+    dims = backward_dims([numpy.shape(array) for array in arrays])
+    params["scale"] = scale_of("attention_backward", scale, dims.depth)
+    if foreign or common.char not in "fd":
+        return numpy_twins.attention_backward(*arrays, **params)
+    results = tuple([numpy.empty(array.shape, common) for array in arrays[1:4]])
+    choose(
+        BACKWARD[<int> causal], common.itemsize, dims.queries, dims.keys, max(dims.depth, dims.width),
+        dims.count, layout_of(arrays), &decision,
+    )
+    if decision.path == PATH_BLOCKED:
+        backward_by_kernel(arrays, results, decision.threads, **params)
+    else:
+        with numpy.errstate(all="ignore"):
+            compute_by(&decision, "attention_backward", arrays, results, params, True)
+    return results
+
+
+def backward_by_kernel(arrays, out, threads=0, *, causal=False, scale=None) -> None:
+    """Compute gradients of arrays of one dtype by this library's kernels: see `attention_backward`.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        Gradient, queries, keys, values and the result of attention.
+    out : tuple of three ndarray
+        The gradients.
+    threads : int, optional
+        At most so many; 0 for as many as the library may use.
+    causal : bool, optional
+        As in the call of attention.
+    scale : float, optional
+        As in the call of attention.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one, out = np.ones((1, 1)), tuple(np.empty((3, 1, 1)))
+    >>> backward_by_kernel([one] * 5, out)
+    >>> [part.item() for part in out]
+    [0.0, 0.0, 1.0]
+    """
+    grad, q, k, v, result = arrays
+    scale = usual_scale(q.shape[q.ndim - 1]) if scale is None else scale
+    attend_backward(grad, q, k, v, result, out, causal, scale, threads)
+
+
 cdef list on_heads(list arrays, tuple heads):
     """Give every operand the leading dimensions of the result."""
     return [
@@ -182,3 +304,4 @@ cdef object by_numpy(tuple operands, dict params, tuple shape, object common, ob
 
 
 provide("attention", by_kernel)
+provide("attention_backward", backward_by_kernel)

@@ -177,6 +177,98 @@ def _error_bound(
     return np.asarray(2 * errors * means)
 
 
+def backward_dims(shapes: Sequence[Shape]) -> AttentionDims:
+    """Return the sizes of the attention whose gradients are asked for.
+
+    Parameters
+    ----------
+    shapes : sequence of five sequences of int
+        Of the gradient, queries, keys, values and the result.
+
+    Returns
+    -------
+    AttentionDims
+        The sizes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other, or the leading dimensions differ: they do not broadcast here.
+
+    Examples
+    --------
+    >>> backward_dims([(5, 32), (5, 64), (7, 64), (7, 32), (5, 32)]).keys
+    7
+    """
+    grad, q, k, v, out = (tuple(int(size) for size in shape) for shape in shapes)
+    dims = attention_dims("attention_backward", (q, k, v))
+    if not q[:-2] == k[:-2] == v[:-2]:
+        raise ValueError(f"attention_backward: shapes {q}, {k} and {v} differ in their leading dimensions")
+    if grad != dims.out or out != dims.out:
+        raise ValueError(
+            f"attention_backward: gradient and result have the shapes {grad} and {out}, but attention of "
+            f"{q}, {k} and {v} gives {dims.out}"
+        )
+    return dims
+
+
+def _backward_flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
+    dims = backward_dims(shapes)
+    # Five products, and of each score the scale, the power, and the gradient of the softmax.
+    each = 6 * dims.depth + 4 * dims.width + 7
+    return dims.count * (dims.seen(bool(params.get("causal"))) * each + 2 * dims.queries * dims.width)
+
+
+def _backward_bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
+    return itemsize * (sum(map(math.prod, shapes)) + sum(map(math.prod, shapes[1:4])))
+
+
+def _backward_sizes(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> Sizes:
+    return _sizes_of(backward_dims(shapes))
+
+
+def _backward_shapes_of(sizes: Sequence[int], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
+    q, k, v = _shapes_of(sizes)
+    return q, q, k, v, q
+
+
+def _backward_out(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
+    return tuple(shapes[1]), tuple(shapes[2]), tuple(shapes[3])
+
+
+def _backward_operands(
+    shapes: Sequence[Shape], dtype: str, rng: np.random.Generator, params: Params = NO_PARAMS
+) -> tuple[NDArray[Any], ...]:
+    """Return operands of which the last is the result of attention on those before it."""
+    grad, q, k, v = (rng.standard_normal(shape).astype(dtype) for shape in shapes[:4])
+    return grad, q, k, v, reference.attention(q, k, v, **params).astype(dtype)
+
+
+def _backward_bound(
+    grad: ArrayLike,
+    q: ArrayLike,
+    k: ArrayLike,
+    v: ArrayLike,
+    out: ArrayLike,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+) -> tuple[Floats, Floats, Floats]:
+    arrays = [np.asarray(x) for x in (grad, q, k, v, out)]
+    eps = float(np.finfo(np.result_type(*arrays)).eps)
+    upper, queries, keys, values, result = (np.abs(x).astype(float) for x in arrays)
+    weights, errors = _weights_and_errors(arrays[1], arrays[2], eps, causal, scale)
+    errors = errors + _factor(eps, upper.shape[-1]) + _factor(eps, queries.shape[-2])
+    factor = abs(usual_scale(queries.shape[-1]) if scale is None else scale)
+    shares = np.einsum("...le,...se->...ls", upper, values) + np.sum(upper * result, axis=-1, keepdims=True)
+    dscores = weights * shares * factor * errors
+    return (
+        4 * np.einsum("...ls,...sd->...ld", dscores, keys),
+        4 * np.einsum("...ls,...ld->...sd", dscores, queries),
+        4 * np.einsum("...ls,...le->...se", weights * errors, upper),
+    )
+
+
 SPECS: tuple[OpSpec, ...] = (
     OpSpec(
         name="attention",
@@ -190,8 +282,27 @@ SPECS: tuple[OpSpec, ...] = (
         reference=reference.attention,
         numpy_twin=numpy_twins.attention,
         error_bound=_error_bound,
+        backward="attention_backward",
         example_shapes=tuple(_shapes_of((*sizes[1:], sizes[0])) for sizes in _LAYERS),
         example_params=({"causal": True}, NO_PARAMS, {"scale": 0.3}),
+        path_params={"causal": False},
+    ),
+    OpSpec(
+        name="attention_backward",
+        signature="(grad, q, k, v, out, *, causal=False, scale=None)",
+        cost_class="attention",
+        flops=_backward_flops,
+        bytes=_backward_bytes,
+        sizes=_backward_sizes,
+        shapes_of=_backward_shapes_of,
+        out_shape=_backward_out,
+        reference=reference.attention_backward,
+        numpy_twin=numpy_twins.attention_backward,
+        error_bound=_backward_bound,
+        outputs=3,
+        operands=_backward_operands,
+        example_shapes=tuple(_backward_shapes_of((*sizes[1:], sizes[0])) for sizes in _LAYERS),
+        example_params=({"causal": True}, NO_PARAMS),
         path_params={"causal": False},
     ),
 )

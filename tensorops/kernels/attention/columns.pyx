@@ -64,6 +64,37 @@ cdef void soften(
         (<unaligned_t *> (<real_t *> maxima + j * LANES))[0] = highest
 
 
+cdef void weigh(Py_ssize_t keys, void *scores, const void *maxima, const void *sums) noexcept nogil:
+    cdef unaligned_t *place
+    cdef vector_t level, total
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(NR_VECTORS):
+        level = (<const unaligned_t *> (<const real_t *> maxima + j * LANES))[0]
+        level = BLEND(LESS(SPLAT(MINUS_INFINITY), level), level, ZERO)
+        total = (<const unaligned_t *> (<const real_t *> sums + j * LANES))[0]
+        for k in range(keys):
+            place = <unaligned_t *> (<real_t *> scores + k * NR + j * LANES)
+            place[0] = QUOTIENT(exp_not_above_zero(place[0] - level), total)
+
+
+cdef void spread(
+    Py_ssize_t keys, const void *weights, const void *means, double scale, void *block,
+) noexcept nogil:
+    cdef unaligned_t *place
+    cdef vector_t mean
+    cdef real_t by = <real_t> scale
+    cdef Py_ssize_t k
+    cdef int j
+    for j in range(NR_VECTORS):
+        mean = (<const unaligned_t *> (<const real_t *> means + j * LANES))[0]
+        for k in range(keys):
+            place = <unaligned_t *> (<real_t *> block + k * NR + j * LANES)
+            place[0] = (<const unaligned_t *> (<const real_t *> weights + k * NR + j * LANES))[0] * (
+                (place[0] - mean) * by
+            )
+
+
 cdef void multiply(Py_ssize_t rows, void *block, const void *numbers) noexcept nogil:
     cdef unaligned_t *place
     cdef Py_ssize_t i
@@ -91,6 +122,8 @@ table.itemsize = sizeof(real_t)
 table.nr = NR
 table.name = KERNEL_NAME
 table.soften = soften
+table.weigh = weigh
+table.spread = spread
 table.multiply = multiply
 table.divide = divide
 

@@ -141,7 +141,7 @@ cdef void pack_queries(
         a.columns.multiply(depth, target, numbers)
 
 
-cdef inline void hide(
+cdef void hide(
     Py_ssize_t itemsize, Py_ssize_t nr, Py_ssize_t keys, Py_ssize_t ahead, char *scores,
 ) noexcept nogil:
     """Make the scores of keys behind their query minus infinity; the first is `ahead` of the first query."""
@@ -175,9 +175,10 @@ cdef void compute_scores(
 
 
 cdef void store_results(
-    const Attention *a, Py_ssize_t count, Py_ssize_t width, const char *results, char *out, char *panel,
+    const Attention *a, const Matrix *matrix, Py_ssize_t count, Py_ssize_t width, const char *results,
+    char *out, char *panel,
 ) noexcept nogil:
-    """Turn a strip's results and write them where they belong, a row for each query."""
+    """Turn a strip's results and write them where they belong, a row of a matrix for each query."""
     cdef const Kernels *kernels = a.kernels
     cdef Py_ssize_t size = kernels.itemsize
     cdef Py_ssize_t nr = kernels.nr
@@ -187,12 +188,12 @@ cdef void store_results(
         columns = min(nr, width - start)
         kernels.pack_b(columns, count, results + start * nr * size, nr, 1, panel)
         for i in range(count):
-            row = out + (i * a.out.row + start * a.out.column) * size
-            if a.out.column == 1:
+            row = out + (i * matrix.row + start * matrix.column) * size
+            if matrix.column == 1:
                 memcpy(row, panel + i * nr * size, columns * size)
             else:
                 for j in range(columns):
-                    memcpy(row + j * a.out.column * size, panel + (i * nr + j) * size, size)
+                    memcpy(row + j * matrix.column * size, panel + (i * nr + j) * size, size)
 
 
 cdef void run_task(
@@ -254,7 +255,7 @@ cdef void run_task(
         results = work.results + strip * plan.width * size
         a.columns.divide(width, results, work.sums + strip * size)
         store_results(
-            a, min(nr, queries - strip), width, results, out + strip * a.out.row * size, work.scores
+            a, &a.out, min(nr, queries - strip), width, results, out + strip * a.out.row * size, work.scores
         )
 
 

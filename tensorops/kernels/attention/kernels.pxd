@@ -8,10 +8,18 @@ ctypedef void (*soften_t)(
     Py_ssize_t keys, void *scores, void *maxima, void *sums, void *factors,
 ) noexcept nogil
 
+ctypedef void (*weigh_t)(
+    Py_ssize_t keys, void *scores, const void *maxima, const void *sums,
+) noexcept nogil
+
+ctypedef void (*spread_t)(
+    Py_ssize_t keys, const void *weights, const void *means, double scale, void *block,
+) noexcept nogil
+
 ctypedef void (*by_column_t)(Py_ssize_t rows, void *block, const void *numbers) noexcept nogil
 
 cdef enum:
-    COLUMNS_VERSION = 1
+    COLUMNS_VERSION = 2
 
 cdef struct Columns:
     int version
@@ -21,5 +29,7 @@ cdef struct Columns:
     # Scores become exp(score - maximum); the running maxima and sums of the columns are brought up
     # to date, `factors` is what earlier sums must be multiplied by.
     soften_t soften
+    weigh_t weigh                  # scores become exp(score - maximum) / sum
+    spread_t spread                # block = weights * (block - means) * scale, weights and block (keys, NR)
     by_column_t multiply           # block (rows, NR) *= numbers (NR)
     by_column_t divide             # block (rows, NR) /= numbers (NR)

@@ -13,3 +13,14 @@ def attend(
     scale: float,
     threads: int = 0,
 ) -> None: ...
+def attend_backward(
+    grad: NDArray[Any],
+    q: NDArray[Any],
+    k: NDArray[Any],
+    v: NDArray[Any],
+    result: NDArray[Any],
+    out: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    causal: bool,
+    scale: float,
+    threads: int = 0,
+) -> None: ...

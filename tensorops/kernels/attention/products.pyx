@@ -3,6 +3,7 @@
 import numpy
 
 from tensorops.kernels.attention cimport family as columns_family
+from tensorops.kernels.attention.backward cimport Backward, run_backward
 from tensorops.kernels.attention.forward cimport Attention, Matrix, run_attention
 from tensorops.kernels.gemm cimport family as gemm_family
 from tensorops.runtime.openmp cimport thread_limit
@@ -91,4 +92,81 @@ def attend(q, k, v, out, bint causal, double scale, int threads=0) -> None:
     if status:
         raise MemoryError(
             f"attention: no work memory for operands of shapes {q.shape}, {k.shape} and {v.shape}"
+        )
+
+
+def attend_backward(grad, q, k, v, result, out, bint causal, double scale, int threads=0) -> None:
+    """Compute the gradients of attention of arrays of one dtype into `out`; nothing is checked.
+
+    Parameters
+    ----------
+    grad : ndarray of shape (..., L, E)
+        Gradient of the result, float32 or float64, of any strides.
+    q : ndarray of shape (..., L, D)
+        Queries, of the same dtype and leading dimensions, as are all.
+    k : ndarray of shape (..., S, D)
+        Keys.
+    v : ndarray of shape (..., S, E)
+        Values.
+    result : ndarray of shape (..., L, E)
+        What attention gave.
+    out : tuple of three ndarray
+        The gradients of q, k and v, of the shapes of these.
+    causal : bool
+        As in the call of attention.
+    scale : float
+        As in the call of attention.
+    threads : int
+        At most so many; 0 for as many as the library may use.
+
+    Raises
+    ------
+    MemoryError
+        If there is no work memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1))
+    >>> out = np.empty((1, 1)), np.empty((2, 1)), np.empty((2, 1))
+    >>> k, v = np.array([[2.0], [2.0]]), np.array([[1.0], [3.0]])
+    >>> attend_backward(one, one, k, v, 2 * one, out, False, 1.0)
+    >>> [part.ravel().tolist() for part in out]
+    [[0.0], [-0.5, 0.5], [0.5, 0.5]]
+    """
+    cdef Backward b
+    cdef int status
+    cdef Py_ssize_t size = grad.itemsize
+    cdef Py_ssize_t dims = grad.ndim
+    for part in out:
+        part[...] = 0
+    if grad.shape[dims - 2] == 0 or k.shape[dims - 2] == 0 or 0 in grad.shape[:dims - 2]:
+        return
+    gemm_family.prepare()
+    columns_family.prepare()
+    b.forward.kernels = gemm_family.family_of(size).kernels
+    b.forward.columns = columns_family.columns_of(size)
+    b.forward.queries = q.shape[dims - 2]
+    b.forward.depth = q.shape[dims - 1]
+    b.forward.keys = v.shape[dims - 2]
+    b.forward.width = v.shape[dims - 1]
+    b.forward.causal = causal
+    b.forward.scale = scale
+    arrays = (q, k, v, result, grad, *out)
+    kept = [offsets_of(array) for array in arrays]
+    b.forward.heads = kept[0].size
+    describe(q, kept[0], &b.forward.q)
+    describe(k, kept[1], &b.forward.k)
+    describe(v, kept[2], &b.forward.v)
+    describe(result, kept[3], &b.forward.out)
+    describe(grad, kept[4], &b.grad)
+    describe(out[0], kept[5], &b.dq)
+    describe(out[1], kept[6], &b.dk)
+    describe(out[2], kept[7], &b.dv)
+    threads = min(threads, thread_limit()) if threads > 0 else thread_limit()
+    with nogil:
+        status = run_backward(&b, threads)
+    if status:
+        raise MemoryError(
+            f"attention_backward: no work memory for operands of shapes {q.shape}, {k.shape} and {v.shape}"
         )

@@ -1,0 +1,1 @@
+"""No Python functions: ``backward.pxd`` declares what other modules cimport."""
