@@ -29,10 +29,11 @@ Floats = NDArray[np.float64]
 
 # Distances are in doublings of one dimension. What another dtype, another memory order, another operation of
 # the same cost class (or other parameters) or twice the threads weighs against one: another dtype halves the
-# vectors and the footprint; another order changes the packing.
+# vectors and the footprint; another order changes the packing; another operation may be many times as slow on
+# one path alone, and says something only where nothing of its own is near.
 DTYPE_DISTANCE = 1.0
 LAYOUT_DISTANCE = 0.5
-OPERATION_DISTANCE = 1.0
+OPERATION_DISTANCE = 3.0
 THREADS_DISTANCE = 1.0
 
 # How far deviations resemble each other, and which part of them is noise: chosen by leaving out each sample
