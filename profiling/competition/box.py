@@ -100,6 +100,7 @@ class Box:
         profiled: bool = False,
     ) -> None:
         self._profiled = profiled
+        self._cores = list(cores)
         self.limits = limits or Limits()
         self.arena = Arena(*arena)
         self._output = bytearray()
@@ -215,6 +216,20 @@ class Box:
         if not self.arena.margins_intact():
             raise Fault(verdict.WRONG_ANSWER, "the kernel wrote before or behind out")
         return self.arena.read(), seconds
+
+    def spread(self) -> None:
+        """Give each waiting thread a processor of its own, the main one's left out.
+
+        Threads that go on after a stop may all wake up on one processor, and a call is too short for the
+        system to notice. The main thread and those it starts later stay free.
+        """
+        others = self._cores[1:]
+        if not others:
+            return
+        tasks = sorted(int(entry.name) for entry in Path(f"/proc/{self._pid}/task").iterdir())
+        for number, task in enumerate(task for task in tasks if task != self._pid):
+            with suppress(ProcessLookupError, PermissionError):
+                os.sched_setaffinity(task, {others[number % len(others)]})
 
     def nothing(self) -> float:
         """Return the seconds of a call that does nothing: what the judge itself adds to each time."""

@@ -405,6 +405,9 @@ class _Course:
         for box in boxes:
             box.prepare(operands, problem.dtype, problem.out_shape(tuple(sizes)))
         first = [self.pair(boxes, (0, 1), band, operands, nothing) for _ in range(WARM_UP)]
+        for box in boxes:
+            # Pools of threads exist by now.
+            box.spread()
         slow = min(times[0] for times in first) > SLOW * min(times[1] for times in first)
         blocks = 1 if slow else self.plan.blocks
         for order in turns(2, blocks * BLOCK // 2):

@@ -43,13 +43,6 @@ with store.Store(home) as opened:
 """
 
 
-@pytest.fixture(autouse=True)
-def packs_are_known_to_be_right(monkeypatch):
-    from profiling.competition import validate
-
-    monkeypatch.setattr(validate, "ensure", lambda *args: None)
-
-
 def start(home, word="live"):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", JUDGE, str(home), word]

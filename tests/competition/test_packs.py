@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -100,3 +101,20 @@ def test_each_problem_is_checked_on_the_seed_alone(softmax, walls):
     code = softmax.file("baseline.py").read_bytes()
     first, second = (judge.judge(softmax, code, ".py", plan=CHECK_ONLY, seed="01" * 32) for _ in range(2))
     assert first.worst == second.worst
+
+
+def test_a_version_is_tried_once_in_a_competition(softmax, store, monkeypatch):
+    tried = []
+    monkeypatch.setattr(validate, "validate", lambda found: tried.append(found.version))
+    for _ in range(2):
+        validate.ensure(store, softmax)
+    assert tried == [softmax.version]
+
+    def refuses(found):
+        raise pack.PackError("no")
+
+    monkeypatch.setattr(validate, "validate", refuses)
+    changed = dataclasses.replace(softmax, version="other")
+    for _ in range(2):
+        with pytest.raises(pack.PackError):
+            validate.ensure(store, changed)

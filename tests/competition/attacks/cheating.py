@@ -367,7 +367,9 @@ CHEATING = (
             write(answers, bytes([102, 0, 0, 0, 0, 0, 0, 0]) + token)
             honest(x, out)
         """,
-        FORGED,
+        # On small operands the result is complete when the box stands still; the time counts until then.
+        (*FORGED, *NO_GAIN),
+        timed=True,
     ),
     Attack(
         "answers from another thread a little too early",
