@@ -24,6 +24,17 @@ cdef extern from *:
         vector_t value_ = (product); __asm__("" : IN_REGISTER(value_)); value_; \\
     })
 
+    #if SCALES
+    #define SPLITS 1
+    #define MANTISSA_OF(x) OF_WIDTH( \\
+        _mm512_getmant_ps((__m512) (x), _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src), \\
+        _mm512_getmant_pd((__m512d) (x), _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src))
+    #define EXPONENT_OF(x) OF_WIDTH(_mm512_getexp_ps((__m512) (x)), _mm512_getexp_pd((__m512d) (x)))
+    static inline int any_of(words_t w) { return _mm512_test_epi32_mask((__m512i) w, (__m512i) w) != 0; }
+    #else
+    #define SPLITS 0
+    #define MANTISSA_OF(x) (x)
+    #define EXPONENT_OF(x) (x)
     static inline int any_of(words_t w) {
         long long parts[VECTOR_BYTES / 8], any = 0;
         int i;
@@ -31,6 +42,7 @@ cdef extern from *:
         for (i = 0; i < VECTOR_BYTES / 8; i++) any |= parts[i];
         return any != 0;
     }
+    #endif
 
     #define EACH_LANE(expression) \\
         real_t x[LANES], y[LANES]; \\
@@ -41,13 +53,15 @@ cdef extern from *:
         for (i = 0; i < LANES; i++) x[i] = (real_t) (expression); \\
         memcpy(&result, x, sizeof(result)); \\
         return result;
+    /* Not inlined: what is usual keeps its registers. */
+    #define RARE __attribute__((noinline, cold))
     #define OF_ONE(name, function) \\
-        static vector_t name(vector_t first) { \\
+        static RARE vector_t name(vector_t first) { \\
             vector_t second = first; \\
             EACH_LANE(IS_SINGLE ? function##f((float) x[i]) : function((double) x[i])) \\
         }
     #define OF_TWO(name, function) \\
-        static vector_t name(vector_t first, vector_t second) { \\
+        static RARE vector_t name(vector_t first, vector_t second) { \\
             EACH_LANE(IS_SINGLE \\
                 ? function##f((float) x[i], (float) y[i]) : function((double) x[i], (double) y[i])) \\
         }
@@ -83,6 +97,9 @@ cdef extern from *:
     words_t EQUAL(vector_t a, vector_t b) noexcept nogil
     words_t NEGATIVE(vector_t a) noexcept nogil
     vector_t WHOLE(words_t w) noexcept nogil
+    const bint SPLITS
+    vector_t MANTISSA_OF(vector_t x) noexcept nogil
+    vector_t EXPONENT_OF(vector_t x) noexcept nogil
     const int MANTISSA_BITS, SIGN_SHIFT
     vector_t ROUNDED(vector_t product) noexcept nogil
     bint any_of(words_t w) noexcept nogil
@@ -310,6 +327,12 @@ cdef inline vector_t split_exponent(vector_t x, vector_t *k) noexcept nogil:
     cdef vector_t tiny = SPLAT(OF(1.1754943508222875e-38, 2.2250738585072014e-308))
     cdef words_t subnormal = LESS(x, tiny)
     cdef words_t shift
+    cdef vector_t m
+    if SPLITS:
+        m = MANTISSA_OF(x)
+        shift = LESS(SPLAT(1.4142135623730951), m)
+        k[0] = EXPONENT_OF(x) + BLEND(shift, SPLAT(1), ZERO)
+        return m * BLEND(shift, SPLAT(0.5), SPLAT(1))
     x = BLEND(subnormal, x * OF(33554432.0, 18014398509481984.0), x)
     shift = (AS_WORDS(x) - AS_WORDS(SPLAT(0.7071067811865476))) >> MANTISSA_BITS
     k[0] = WHOLE(shift) - BLEND(subnormal, SPLAT(OF(25, 54)), ZERO)
