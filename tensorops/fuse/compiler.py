@@ -8,7 +8,6 @@ import importlib.util
 import io
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -139,6 +138,9 @@ def compile_module(name: str, text: str, row: KernelRow, folder: Path) -> Path:
     """
     if importlib.util.find_spec("Cython") is None:
         raise FuseError("Cython is not installed: python -m pip install 'tensorops[fuse]'")
+    # A kernel from the cache needs it no more than Cython.
+    import subprocess
+
     source = folder / f"{name}.pyx"
     source.write_text(text, encoding="ascii")
     c_file, target = folder / f"{name}.c", folder / f"{name}.so"
