@@ -260,6 +260,8 @@ class Models:
             ],
             dtype=np.int64,
         ).reshape(-1, 4)
+        # What the times are made of, found when a sample is first used.
+        self._known = np.full((len(self.indices), 3), math.nan)
         self._times: dict[str, Floats] = {}
         self._factors: dict[tuple[int, str, int], tuple[Floats, float]] = {}
         self._last: tuple[object, Floats, float] | None = None
@@ -385,7 +387,9 @@ class Models:
         return self._times[path]
 
     def _features(self, numbers: NDArray[np.intp]) -> Floats:
-        return np.array([_features(self.entry(number)) for number in numbers.tolist()]).reshape(-1, 3)
+        for number in numbers[np.isnan(self._known[numbers, 0])].tolist():
+            self._known[number] = _features(self.entry(number))
+        return self._known[numbers]
 
     def _fitted(self, cost_class: int, path: str, threads: int) -> tuple[Floats, float]:
         """Return the factors of one path and number of threads, and how far its samples deviate."""
@@ -419,7 +423,7 @@ class Models:
             between = ((stretched[:, None] - stretched[None]) ** 2).sum(axis=2)
             between += (kinds[:, None] != kinds[None]) @ _KIND_SQUARES
             covariance = _resemblance(between)
-            covariance[np.diag_indices_from(covariance)] += NUGGET
+            covariance.flat[:: len(members) + 1] += NUGGET
             towards = _resemblance(squares)
             weights = np.asarray(np.linalg.solve(covariance, towards), np.float64)
             self._last = key, weights, math.sqrt(max(0.0, 1.0 - float(weights @ towards)))
