@@ -185,7 +185,12 @@ def choose(
     else:
         entry, away = near
         expected = _expectations(call, models, distances, entry, usable)
-        path = _preferred(_contenders(entry, expected), expected, order)
+        contenders = _contenders(entry, expected)
+        # What was not among the fastest at the nearest call is not told to be by an extrapolation.
+        expected = {
+            name: found for name, found in expected.items() if name in contenders or name not in LAST_RESORT
+        }
+        path = _preferred(contenders, expected, order)
         threads = expected[path][1]
         reason = _measured_reason(away, expected, path)
     candidates = [_candidate(name, expected.get(name)) for name in order]
