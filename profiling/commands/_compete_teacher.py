@@ -56,7 +56,7 @@ class Serve(Part):
     def run(self, arguments: argparse.Namespace) -> Document:
         """Serve until stopped."""
         if importlib.util.find_spec("jinja2") is None:
-            raise CommandError("jinja2 is not installed; install with: pip install 'tensorops[html]'", 1)
+            raise CommandError("jinja2 is not installed; install with: pip install 'tensorops[compete]'", 1)
         folder: Path = arguments.folder
         with Store(folder) as store:
             say(f"inbox: {folder / 'inbox'}; pages: {folder / 'site' / 'index.html'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import platform
 import shutil
@@ -64,8 +65,21 @@ def flags() -> tuple[str, ...]:
     return (*FLAGS, native, *(["-fopenmp"] if done.returncode == 0 else []))
 
 
+def why_unavailable() -> str | None:
+    """Return why no ``.pyx`` file can be compiled here, or None."""
+    if importlib.util.find_spec("Cython") is None:
+        return "Cython is not installed here; install it with: pip install 'tensorops[compete]'"
+    try:
+        c_compiler()
+    except Fault as fault:
+        return fault.reason
+    return None
+
+
 def describe() -> dict[str, str]:
-    """Return what compiled modules depend on, for the record."""
+    """Return what compiled modules depend on, for the record; nothing where none can be made."""
+    if why_unavailable():
+        return {"cython": "none", "compiler": "none", "flags": ""}
     import Cython
 
     version = subprocess.run([c_compiler(), "--version"], capture_output=True, text=True, check=False).stdout
@@ -98,12 +112,11 @@ def compile_source(source: Path, name: str, sandbox: Sandbox) -> Path:
     Fault
         COMPILE_ERROR with the end of the messages; JUDGE_ERROR without a compiler or without Cython.
     """
-    try:
-        import Cython
-    except ImportError:
-        raise Fault(
-            verdict.JUDGE_ERROR, "Cython is not installed here; install it with: pip install cython"
-        ) from None
+    unavailable = why_unavailable()
+    if unavailable:
+        raise Fault(verdict.JUDGE_ERROR, unavailable)
+    import Cython
+
     folder = source.parent
     module = folder / f"{name}.so"
     c_file = folder / f"{name}.c"

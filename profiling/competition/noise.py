@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .judge import QUICK, Plan, judge
+from .judge import RANKED, Plan, judge
 from .pack import Pack
 from .score import LEAST_NOISE, NORMAL, score
 from .verdict import OK
@@ -43,7 +43,7 @@ class Noise:
         return {"differences": list(self.differences), "level": self.level, "quiet": self.quiet}
 
 
-def measure(pack: Pack, times: int = 5, plan: Plan = QUICK) -> Noise:
+def measure(pack: Pack, times: int = 5, plan: Plan = RANKED) -> Noise:
     """Judge a problem's baseline against itself.
 
     Parameters

@@ -175,3 +175,14 @@ def test_the_next_gain_follows_from_the_roof(limit, share, told):
 
     placed = [advice.Placed("wide", Place(1.0, "L2", limit, 10.0, 10.0 * share))]
     assert told in advice.next_gain([], placed)[0]
+
+
+def test_without_cython_only_python_is_judged(softmax, walls, monkeypatch):
+    from profiling.competition import compiler, machine_class, validate
+
+    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: None)
+    found = judge.judge(softmax, softmax.file("starter.pyx").read_bytes(), ".pyx", plan=CHECK_ONLY)
+    assert (found.verdict.name, found.verdict.phase) == (verdict.JUDGE_ERROR, "compile")
+    assert "tensorops[compete]" in found.verdict.reason
+    assert machine_class.describe()["cython"] == "none"
+    validate.validate(softmax, right=("starter.pyx",))
