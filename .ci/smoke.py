@@ -14,6 +14,12 @@ import tensorops
 from tensorops.runtime import openmp
 
 
+def data_files(folder: Path) -> set[str]:
+    """Return the files of a folder, by their paths in it."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
 def main() -> None:
     """Run each public layer once and stop at the first thing that is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -28,11 +34,18 @@ def main() -> None:
         sys.exit("built with TENSOROPS_OPENMP=0, and OpenMP is enabled all the same")
 
     # What is read and not imported is easily left out of a wheel.
-    parts = Path("reporters", "_page")
-    needed = {path.name for path in (arguments.source / "profiling" / parts).iterdir()}
-    missing = needed - {path.name for path in (Path(profiling.__file__).parent / parts).iterdir()}
-    if missing:
-        sys.exit(f"the installed package lacks {', '.join(sorted(missing))} of profiling/{parts}")
+    for parts in ("reporters/_page", "competition/pages", "competition/problems"):
+        needed = data_files(arguments.source / "profiling" / parts)
+        missing = needed - data_files(Path(profiling.__file__).parent / parts)
+        if missing:
+            sys.exit(f"the installed package lacks {', '.join(sorted(missing))} of profiling/{parts}")
+    if (
+        "softmax"
+        not in subprocess.run(
+            [sys.executable, "-m", "profiling", "compete", "list"], capture_output=True, text=True, check=True
+        ).stdout
+    ):
+        sys.exit("the installed package does not know its problems")
 
     # Small integers: every product and partial sum is exact, so the result must be NumPy's to the bit.
     rng = np.random.default_rng(0)
