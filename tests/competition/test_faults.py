@@ -49,7 +49,7 @@ def start(home, word="live"):
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=ROOT)
 
 
-def wait_for(what, seconds=60.0):
+def wait_for(what, seconds=200.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = what()
@@ -90,7 +90,7 @@ def test_a_judge_that_is_killed_loses_nothing(store, home, walls, phase):
     judge.kill()
     judge.communicate()
     # The box ends with its judge, stopped or not.
-    wait_for(lambda: not any(running(process) for process in held), 10)
+    wait_for(lambda: not any(running(process) for process in held), 60)
     assert history.runs(store, number) == []
     work.Judge(store, home, plan=SHORT).run(once=True)
     everything_is_judged_once(store)
@@ -103,7 +103,7 @@ def test_a_judge_that_is_killed_loses_nothing(store, home, walls, phase):
 def test_a_judge_that_is_killed_while_it_stores_has_stored_nothing(store, home, walls):
     number = store.submit("ann", "softmax", "one", HONEST, "k.py")
     judge = start(home, "die")
-    judge.communicate(timeout=100)
+    judge.communicate(timeout=250)
     assert judge.returncode == -signal.SIGKILL
     assert history.runs(store, number) == []
     assert store.one("SELECT count(*) AS n FROM sample")["n"] == 0
@@ -117,7 +117,7 @@ def test_two_judges_share_the_work(store, home, walls):
         for number in range(4)
     ]
     judges = [start(home) for _ in range(2)]
-    counts = [int(judge.communicate(timeout=200)[0]) for judge in judges]
+    counts = [int(judge.communicate(timeout=250)[0]) for judge in judges]
     assert sum(counts) == len(numbers)
     everything_is_judged_once(store)
     # One kind of source: the samples of all four judgings are pooled.
