@@ -25,6 +25,15 @@ _PACKING = {"auto": PACK_AUTO, "never": PACK_NEVER, "always": PACK_ALWAYS}
 cdef enum:
     # Multiply-adds that a product's own overhead counts for when a stack is shared out.
     ITEM_WORK = 1 << 11
+    # Matrices larger than this are not asked for ahead of time.
+    FETCH_BYTES = 1 << 15
+
+
+cdef extern from *:
+    """
+    #define prefetch(p) __builtin_prefetch(p, 0, 2)
+    """
+    void prefetch(const void *) noexcept nogil
 
 
 cdef struct Share:
@@ -55,13 +64,37 @@ cdef void point_at(const Share *share, Plan *plan, Py_ssize_t number) noexcept n
     plan.product.c = c
 
 
+cdef inline void fetch(
+    const char *first, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t rs, Py_ssize_t cs, Py_ssize_t size,
+) noexcept nogil:
+    """Ask for the cache lines of a matrix whose rows are contiguous."""
+    cdef Py_ssize_t i, at
+    if cs != 1 or rows * columns * size > FETCH_BYTES:
+        return
+    for i in range(rows):
+        at = 0
+        while at < columns * size:
+            prefetch(first + i * rs * size + at)
+            at += 64
+
+
 cdef void run_share(void *context, int thread, int threads) noexcept nogil:
     """Compute one thread's consecutive products of a stack."""
     cdef Share *share = <Share *> context
     cdef Plan plan = share.plan[0]
+    cdef Plan following = share.plan[0]
+    cdef Product *product = &following.product
+    cdef Py_ssize_t size = plan.family.kernels.itemsize
+    cdef Py_ssize_t stop = share.count * (thread + 1) // threads
     cdef Py_ssize_t number
-    for number in range(share.count * thread // threads, share.count * (thread + 1) // threads):
+    for number in range(share.count * thread // threads, stop):
         point_at(share, &plan, number)
+        if number + 1 < stop:
+            # Matrices that are read once come from far away: the next ones are asked for in time.
+            point_at(share, &following, number + 1)
+            fetch(product.a, product.m, product.k, product.rs_a, product.cs_a, size)
+            fetch(product.b, product.k, product.n, product.rs_b, product.cs_b, size)
+            fetch(product.c, product.m, product.n, product.rs_c, product.cs_c, size)
         run_serially(&plan, share.work + thread * plan.work_bytes)
 
 

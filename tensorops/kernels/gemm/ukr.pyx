@@ -75,11 +75,17 @@ cdef void strip_strided(
     Py_ssize_t m, Py_ssize_t k, const void *a, Py_ssize_t rs_a, Py_ssize_t cs_a, Py_ssize_t step_a,
     const void *b, Py_ssize_t rs_b, void *c, Py_ssize_t rs_c, Py_ssize_t cs_c, int n, bint accumulate,
 ) noexcept nogil:
-    # As few vectors as n needs.
+    # As few vectors as n needs; the usual whole ones without masks.
     cdef const real_t *left = <const real_t *> a
     cdef const real_t *right = <const real_t *> b
     cdef real_t *out = <real_t *> c
-    if NR_VECTORS > 1 and n <= LANES:
+    if n == NR:
+        column_of_tiles(
+            NR_VECTORS, True, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate
+        )
+    elif NR_VECTORS > 1 and n == LANES:
+        column_of_tiles(1, True, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
+    elif NR_VECTORS > 1 and n <= LANES:
         column_of_tiles(1, False, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
     elif NR_VECTORS > 2 and n <= 2 * LANES:
         column_of_tiles(2, False, m, k, left, rs_a, cs_a, step_a, right, rs_b, out, rs_c, cs_c, n, accumulate)
