@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -303,28 +304,31 @@ class MaxPool2d(Module):
             raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
         self.kernel_size = kernel_size
 
+    def _windows(self, x: Array) -> Iterator[Array]:
+        """Yield, for each place in a window, the elements of all windows at that place."""
+        size = self.kernel_size
+        rows, columns = x.shape[2] // size * size, x.shape[3] // size * size
+        for i in range(size):
+            for j in range(size):
+                yield x[:, :, i:rows:size, j:columns:size]
+
     def forward(self, x: Array) -> Array:
         """Return the maxima."""
-        size = self.kernel_size
-        count, channels, height, width = x.shape
-        rows, columns = height // size, width // size
-        windows = x[:, :, : rows * size, : columns * size].reshape(count, channels, rows, size, columns, size)
-        windows = windows.transpose(0, 1, 2, 4, 3, 5).reshape(count, channels, rows, columns, size * size)
-        self._shape, self._place = x.shape, windows.argmax(axis=-1)
-        maxima: Array = np.take_along_axis(windows, self._place[..., np.newaxis], axis=-1)[..., 0]
+        first, *others = self._windows(x)
+        maxima: Array = first.copy()
+        for part in others:
+            np.maximum(maxima, part, out=maxima)
+        self._x, self._maxima = x, maxima
         return maxima
 
     def backward(self, grad: Array) -> Array:
         """Return the gradient of the input: at the place of each maximum, the first one of equals."""
-        size = self.kernel_size
-        count, channels, rows, columns = grad.shape
-        windows = np.zeros((*grad.shape, size * size), grad.dtype)
-        np.put_along_axis(windows, self._place[..., np.newaxis], grad[..., np.newaxis], axis=-1)
-        windows = windows.reshape(count, channels, rows, columns, size, size).transpose(0, 1, 2, 4, 3, 5)
-        result = np.zeros(self._shape, grad.dtype)
-        result[:, :, : rows * size, : columns * size] = windows.reshape(
-            count, channels, rows * size, columns * size
-        )
+        result = np.zeros(self._x.shape, grad.dtype)
+        free = np.ones(grad.shape, bool)
+        for part, target in zip(self._windows(self._x), self._windows(result), strict=True):
+            taken = (part == self._maxima) & free
+            np.multiply(grad, taken, out=target)
+            free &= ~taken
         return result
 
 
