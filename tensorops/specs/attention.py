@@ -261,11 +261,14 @@ def _backward_bound(
     errors = errors + _factor(eps, upper.shape[-1]) + _factor(eps, queries.shape[-2])
     factor = abs(usual_scale(queries.shape[-1]) if scale is None else scale)
     shares = np.einsum("...le,...se->...ls", upper, values) + np.sum(upper * result, axis=-1, keepdims=True)
-    dscores = weights * shares * factor * errors
+    # What is smaller than the dtype's least number becomes zero, a weight as well as a result.
+    least = float(np.finfo(np.result_type(*arrays)).tiny)
+    lost = weights * errors + least
+    dscores = lost * shares * factor
     return (
-        4 * np.einsum("...ls,...sd->...ld", dscores, keys),
-        4 * np.einsum("...ls,...ld->...sd", dscores, queries),
-        4 * np.einsum("...ls,...le->...se", weights * errors, upper),
+        4 * np.einsum("...ls,...sd->...ld", dscores, keys) + least,
+        4 * np.einsum("...ls,...ld->...sd", dscores, queries) + least,
+        4 * np.einsum("...ls,...le->...se", lost, upper) + least,
     )
 
 

@@ -166,6 +166,15 @@ def test_special_values(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["sin", "tan"])
+def test_the_sign_of_zero_stays_where_all_is_near(name: str, dtype: str) -> None:
+    # Beside a NaN or an infinity the whole vector is computed another way.
+    result = evaluate(name, np.full(64, -0.0, dtype))
+    assert np.all(result == 0)
+    assert np.all(np.signbit(result))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_logarithm_of_a_sum(dtype: str, rng: np.random.Generator) -> None:
     x, y = (rng.uniform(-50, 50, 5000).astype(dtype) for _ in range(2))
     y[:5] = x[:5] = np.array([np.inf, -np.inf, 0, 1, np.nan])

@@ -447,7 +447,8 @@ cdef inline vector_t sine(vector_t x) noexcept nogil:
     if any_of(far(x)):
         return sine_of_any(x)
     r = reduce_angle(x, &quadrant)
-    return in_quadrant(r, quadrant)
+    # The sums lose the sign of zero.
+    return BLEND(LESS(ZERO, magnitude(x)), in_quadrant(r, quadrant), x)
 
 
 cdef inline vector_t cosine(vector_t x) noexcept nogil:
@@ -468,7 +469,9 @@ cdef inline vector_t tangent(vector_t x) noexcept nogil:
     s = sine_reduced(r)
     c = cosine_reduced(r)
     quadrant = -(quadrant & 1)
-    return QUOTIENT(BLEND(quadrant, -c, s), BLEND(quadrant, s, c))
+    return BLEND(
+        LESS(ZERO, magnitude(x)), QUOTIENT(BLEND(quadrant, -c, s), BLEND(quadrant, s, c)), x
+    )
 
 
 cdef inline vector_t arc_sine_part(vector_t size, words_t *large) noexcept nogil:
