@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from profiling.__main__ import main, make_parser
+from tensorops.backends import backends
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, commands
 
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -36,6 +38,14 @@ QUICK = (
     "profiling compete list",
     "profiling compete problem softmax",
 )
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_registered() -> Iterator[None]:
+    """Fail where a page leaves a backend behind for the tests that follow."""
+    before = backends().keys()
+    yield
+    assert backends().keys() == before
 
 
 def of_language(*languages: str) -> list[Any]:
