@@ -1,6 +1,6 @@
 """The matrix product beside NumPy and PyTorch: ``python benchmarks/matmul.py --quick``.
 
-The cases and the speed to reach stand in ``profiling/cases.py``; this is the verb ``bench matmul``
+The cases and the speed to reach stand in ``profiling/cases``; this is the verb ``bench matmul``
 for a checkout that is not installed.
 """
 

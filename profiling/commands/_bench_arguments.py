@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TypeVar
 
 from ..benchmark.operations import shaped_case
-from ..cases import DTYPES, Case, Group
+from ..cases import DTYPES, SUITES, Case, Group
 from ..measure.contenders import LIBRARIES, OURS
 from ..targets import TARGETS
 from ._base import CommandError, known_name, nearest, whole_number
@@ -146,16 +146,22 @@ def prepare_parser(parser: argparse.ArgumentParser, groups: Sequence[str], targe
     """
     parser.add_argument(
         "target",
+        nargs="?",
         type=target_name(targets),
         metavar="TARGET",
         help=f"an operation ({', '.join(targets)}), or MODULE:FUNCTION",
+    )
+    parser.add_argument(
+        "--suite",
+        choices=SUITES,
+        help="instead of a target: the table of cases of all operations, or the few that tell most",
     )
     parser.add_argument(
         "--against",
         nargs="+",
         type=items(str),
         metavar="NAME",
-        help=f"for an operation some of: {', '.join(RIVALS)}; default: all that are installed. For a "
+        help=f"for operations some of: {', '.join(RIVALS)}, or all; default: all that are installed. For a "
         "function: others, as MODULE:FUNCTION",
     )
     parser.add_argument(
@@ -222,6 +228,7 @@ def prepare_parser(parser: argparse.ArgumentParser, groups: Sequence[str], targe
     )
 
 
+SUITE_EXCLUDES = ("quick", "size", "shapes", "samples", "setup", "args", "verify", "budget")
 OPERATION_ONLY = ("quick", "check", "groups", "size", "shapes", "dtype")
 FUNCTION_ONLY = ("setup", "args", "verify", "budget")
 
@@ -239,6 +246,13 @@ def refuse_foreign(arguments: argparse.Namespace) -> None:
     CommandError
         If there is one.
     """
+    if (arguments.target is None) == (arguments.suite is None):
+        raise CommandError("give a TARGET to measure, or --suite quick or --suite full instead")
+    if arguments.suite:
+        excluded = [f"--{name}" for name in SUITE_EXCLUDES if getattr(arguments, name)]
+        if excluded:
+            raise CommandError(f"{', '.join(excluded)}: not with --suite; choose its cases with --groups")
+        return
     function = ":" in arguments.target
     foreign = OPERATION_ONLY if function else FUNCTION_ONLY
     given = [f"--{name}" for name in foreign if getattr(arguments, name)]
@@ -275,7 +289,12 @@ def chosen_groups(
     """
     dtypes = flat(arguments.dtype) or list(DTYPES)
     if not arguments.size and not arguments.shapes:
-        chosen = [groups[name] for name in flat(arguments.groups) or groups]
+        wanted = flat(arguments.groups)
+        foreign = [name for name in wanted if name not in groups]
+        if foreign:
+            has = ", ".join(groups)
+            raise CommandError(f"--groups {', '.join(foreign)}: {arguments.target} has the groups {has}")
+        chosen = [groups[name] for name in wanted or groups]
         found = [(group, [case for case in cases_of(group) if case.dtype in dtypes]) for group in chosen]
         return [(group, cases) for group, cases in found if cases]
     target = TARGETS[arguments.target]

@@ -13,7 +13,7 @@ from ..measure.contenders import OURS
 from ..measure.run import Launch, Run
 from ._base import CommandError
 
-SCHEMAS = {"report": 2, "bench": 1, "run": 1, "bench-result": 1, "bench-results": 1}
+SCHEMAS = {"report": 2, "bench": 1, "suite": 1, "run": 1, "bench-result": 1, "bench-results": 1}
 """Kinds of file that can be compared, and the schema of each."""
 
 YARDSTICKS = ("numpy", "path:numpy", "torch")
@@ -301,6 +301,7 @@ def _bench_results(path: Path, values: Mapping[str, Any]) -> Recording:
 _READERS = {
     "report": _report,
     "bench": _bench,
+    "suite": _bench,
     "run": _run,
     "bench-result": _bench_result,
     "bench-results": _bench_results,

@@ -17,9 +17,9 @@ from ..collect.step import StepCost, measure_step
 from ..collect.twin import TwinCost, measure_twins
 from ..document import Document, Section
 from ..measure import calibration, machine
-from ..measure.contenders import operation_loop
 from ..measure.ladder import Step, ladder_jobs, ladder_steps
 from ..measure.launches import measure_launches
+from ..measure.library import operation_loop
 from ..measure.paths import path_entries, path_jobs
 from ..measure.run import Measurement, Run
 from ..measure.worker import WorkerError

@@ -9,7 +9,7 @@ from typing import Any
 
 from tensorops.operations import OPERATIONS
 
-from ..cases import DTYPES, MATMUL_GROUPS, Case, Group, example_groups
+from ..cases import DTYPES, GROUPS, Case, Group, groups_of
 from ..document import Document, Section
 from ..measure import calibration, machine
 from ..measure.contenders import LIBRARIES, OURS
@@ -23,9 +23,10 @@ from ._base import Command, CommandError, nearest
 from ._bench_arguments import GIVEN, RIVALS, chosen_groups, flat, prepare_parser, refuse_foreign
 from ._bench_functions import bench_functions
 from ._bench_sections import Verdict
+from ._suite import ALL, measure_suite
 
 SCHEMA = 1
-BENCHES = {op: MATMUL_GROUPS if op == "matmul" else example_groups(op) for op in OPERATIONS}
+BENCHES = {op: groups_of(op) for op in OPERATIONS}
 
 QUICK = Schedule(sample_seconds=1e-3, blocks=3, min_blocks=2, budget_seconds=1.0)
 FULL = Schedule(sample_seconds=5e-3, blocks=8, min_blocks=2, budget_seconds=5.0)
@@ -41,6 +42,9 @@ class BenchCommand(Command):
     runs pool three process launches and take long; --quick shows where it is worth to look and is never
     for publication. Ctrl-C keeps what was measured.
 
+    With --suite the whole table of cases is measured, all operations beside all rivals that have them: means
+    by group and by operation, the worst cases first, and how near each comes to what the machine allows.
+
     Exit codes: 0; 1 for a wrong result or a contender that failed; 2 for a usage error; 130 when
     interrupted.
     """
@@ -48,6 +52,8 @@ class BenchCommand(Command):
     examples = (
         "bench matmul --quick",
         "bench matmul --against numpy torch --threads 1,2 --json matmul.json",
+        "bench --suite quick --against numpy --threads 1",
+        "bench --suite full --against all --threads 1,2 --groups rows,conv --json suite.json",
         "bench matmul --shapes 64x784,784x128 --dtype float32 --samples",
         'bench mymodule:f --against mymodule:g --setup "import numpy as np; x = np.ones(1000)" --args x',
     )
@@ -55,11 +61,14 @@ class BenchCommand(Command):
 
     def prepare_parser(self, parser: argparse.ArgumentParser) -> None:
         """Add the verb's arguments."""
-        prepare_parser(parser, sorted({name for bench in BENCHES.values() for name in bench}), list(BENCHES))
+        groups = {*GROUPS, *(name for bench in BENCHES.values() for name in bench)}
+        prepare_parser(parser, sorted(groups), list(BENCHES))
 
     def run(self, arguments: argparse.Namespace) -> Document:
         """Measure, and return the tables."""
         refuse_foreign(arguments)
+        if arguments.suite:
+            return measure_suite(arguments)
         if ":" in arguments.target:
             return bench_functions(arguments)
         described = machine.describe()
@@ -173,13 +182,14 @@ class _Bench:
 
 def _libraries(op: str, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
-        if name not in RIVALS:
+        if name not in (ALL, *RIVALS):
             raise CommandError(f"unknown rival {name!r}; known: {', '.join(RIVALS)}{nearest(name, RIVALS)}")
-    rivals = wanted or RIVALS
+    named = [] if ALL in wanted else wanted
+    rivals = named or RIVALS
     reasons = {name: LIBRARIES[name].unavailable() or LIBRARIES[name].lacks(op) for name in rivals}
     missing = [reason for reason in reasons.values() if reason]
     usable = [name for name, reason in reasons.items() if reason is None]
-    if missing and wanted:
+    if missing and named:
         raise CommandError("; ".join(missing))
     if not usable:
         raise CommandError(f"no rival to measure beside: {'; '.join(missing)}")

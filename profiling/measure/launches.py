@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..cases import Case
 from .run import Launch, Measurement
 from .timer import Schedule, interleave
-from .worker import RemoteContender, Worker
+from .worker import RemoteContender, Worker, WorkerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,16 @@ class Job:
         How long to measure in one launch.
     oracle : bool
         Whether to verify with the reference instead of Freivalds' check.
+    selective : bool
+        Whether rivals that fail, are wrong or are far behind the fastest are left out of the timing instead
+        of ending it, being timed or taking most of it.
     """
 
     case: Case
     contenders: tuple[str, ...]
     schedule: Schedule
     oracle: bool = False
+    selective: bool = False
 
 
 @dataclass(slots=True)
@@ -50,11 +54,18 @@ class Collected:
         Version of each library.
     workspace : dict of str to int
         Peak bytes of our work memory up to and with each case, by the case's name.
+    left_out : dict of Case to dict of str to str
+        Contenders of selective jobs that were not timed, and why.
     """
 
     measurements: list[Measurement] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     workspace: dict[str, int] = field(default_factory=dict)
+    left_out: dict[Case, dict[str, str]] = field(default_factory=dict)
+
+
+FAR_BEHIND = 10
+"""A rival of a selective job that takes this many times as long as the fastest rival is not timed further."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -108,6 +119,9 @@ def measure_launches(
             series.measure(launch, on_case)
     except KeyboardInterrupt:
         raise Interrupted(series.finished()) from None
+    except WorkerError as error:
+        error.collected = series.finished()
+        raise
     return series.finished()
 
 
@@ -133,24 +147,62 @@ class _Series:
             for number, job in enumerate(self.jobs):
                 on_case(job.case.name)
                 for worker in dict.fromkeys(workers[name] for name in job.contenders):
-                    ours = [name for name in worker.libraries if name in job.contenders]
-                    self.errors[number] |= worker.open(job.case, launch, ours, oracle=job.oracle)
+                    opened = [name for name in worker.libraries if name in job.contenders]
+                    self.errors[number] |= worker.open(
+                        job.case, launch, opened, oracle=job.oracle, lenient=job.selective
+                    )
                 contenders = [RemoteContender(workers[name], name) for name in job.contenders]
+                if job.selective:
+                    contenders = self._selected(job, number, contenders)
                 loops: dict[str, int] = {}
-                self.taken[number].append(Launch.of(interleave(contenders, job.schedule, loops=loops), loops))
+                if contenders:
+                    samples = interleave(contenders, job.schedule, loops=loops)
+                    self.taken[number].append(Launch.of(samples, loops))
                 for worker in dict.fromkeys(workers[name] for name in job.contenders):
                     statistics = worker.workspace()
                     if statistics is not None:
                         self.collected.workspace[job.case.name] = statistics["peak"]
 
+    def _selected(self, job: Job, number: int, contenders: list[RemoteContender]) -> list[RemoteContender]:
+        """Return the contenders worth timing: the first as long as it runs, and others near the fastest."""
+        left_out = self.collected.left_out.setdefault(job.case, {})
+        errors = self.errors[number]
+        left_out |= {name: error for name, error in errors.items() if name != job.contenders[0]}
+        first, *others = contenders
+        others = [one for one in others if one.name not in left_out]
+        # The second call: the first may have compiled something.
+        took = {one.name: one.sample(1) for one in others}
+        nearest = min(took.values(), default=0.0)
+        for name, seconds in took.items():
+            if seconds > FAR_BEHIND * nearest:
+                best = min(took, key=lambda other: took[other])
+                left_out[name] = f"takes {seconds / nearest:.0f} times as long as {best}"
+        kept = [one for one in others if one.name not in left_out]
+        if first.name in errors:
+            try:
+                first.sample(1)
+            except WorkerError:
+                # It raised, so that there is no call to time; one that is wrong is timed and marked.
+                return kept
+        return [first, *kept]
+
     def finished(self) -> Collected:
         """Return the measurements of all jobs that have a launch."""
         self.collected.measurements = [
-            Measurement(job.case, self.threads, tuple(samples), wrong)
+            Measurement(job.case, self.threads, _common(samples), wrong)
             for job, samples, wrong in zip(self.jobs, self.taken, self.errors, strict=True)
             if samples
         ]
         return self.collected
+
+
+def _common(launches: Sequence[Launch]) -> tuple[Launch, ...]:
+    """Return the launches with the contenders that all of them have."""
+    names = [name for name in launches[0].seconds if all(name in one.seconds for one in launches)]
+    return tuple(
+        Launch({name: launch.seconds[name] for name in names}, {name: launch.loops[name] for name in names})
+        for launch in launches
+    )
 
 
 def _processes(names: Sequence[str], threads: int, launch: int) -> list[list[str]]:

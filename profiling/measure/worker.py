@@ -25,9 +25,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tensorops.operations import OPERATIONS
-
-from ..cases import Case
+from ..cases import SPECS, Case
 from .contenders import OURS, get_library
 from .timer import garbage_collection_off
 from .verify import Check, check_equal
@@ -38,6 +36,9 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "TENSOROPS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
 )
 PR_SET_PDEATHSIG = 1
 WARM_UP_SHARE = 4
@@ -48,7 +49,15 @@ SYSTEM_CPUS = Path("/sys/devices/system/cpu")
 
 
 class WorkerError(RuntimeError):
-    """A worker process ended or failed."""
+    """A worker process ended or failed.
+
+    Attributes
+    ----------
+    collected : object or None
+        What `profiling.measure.launches.measure_launches` had measured before.
+    """
+
+    collected: Any = None
 
 
 class Worker:
@@ -248,7 +257,7 @@ class _Session:
         errors = {}
         check = Check(case, operands)
         exact = oracle and case.op == "matmul"
-        expected = OPERATIONS[case.op].reference(*operands) if exact else None
+        expected = SPECS[case.op].reference(*operands) if exact else None
         for name in names:
             out = case.results()
             try:
@@ -260,7 +269,7 @@ class _Session:
                 errors[name] = f"{type(error).__name__}: {error}"
                 continue
             if expected is None:
-                problem = check.problem(out)
+                problem = check.problem(out, own_bounds=self.libraries[name].own_bounds)
             else:
                 assert isinstance(out, np.ndarray)
                 problem = check_equal(out, expected)

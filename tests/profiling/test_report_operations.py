@@ -12,7 +12,9 @@ from profiling.collect.twin import measure_twins
 from profiling.commands import _report_kernels, _report_operation, bench, roofline
 from profiling.commands import report as report_verb
 from profiling.measure import ladder, paths
-from profiling.measure.contenders import LIBRARIES, operation_loop
+from profiling.measure.contenders import LIBRARIES
+from profiling.measure.library import operation_loop
+from profiling.measure.rivals import RIVALS
 from profiling.measure.timer import Schedule
 from profiling.measure.verify import Check
 from profiling.measure.worker import _Session
@@ -67,8 +69,9 @@ def short(monkeypatch, cache_dir):
     monkeypatch.setattr(report_verb.machine, "measure_peak", lambda dtype: 100.0)
     monkeypatch.setattr(_report_operation, "measure_roof", lambda dtype, threads, advance: ROOF)
     monkeypatch.setattr("profiling.measure.launches.Worker", Inside)
-    # Without PyTorch, which takes seconds to be imported.
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else object())
+    # Without PyTorch and others that take seconds to be imported.
+    absent = set(RIVALS) - {"numpy"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in absent else object())
     small = {op: registered_target(op) for op in OPERATIONS if op != "matmul"}
     for target in small.values():
         case = target.case(TINY, "float32")
@@ -113,8 +116,8 @@ def test_the_roofline_and_the_benchmark_of_an_operation(short, monkeypatch, caps
     assert main(["roofline", "gelu", "silu_"]) == 0
     assert "silu_" in capsys.readouterr().out
     for op in ("gelu", "add_"):
-        group = bench.BENCHES[op]["examples"]
-        few = {"examples": type(group)("examples", "few", 0.0, 0.0, group.cases[:1], group.cases[:1])}
+        (group,) = bench.BENCHES[op].values()
+        few = {group.name: type(group)(group.name, "few", 0.0, 0.0, group.cases[:1], group.cases[:1])}
         monkeypatch.setitem(bench.BENCHES, op, few)
         assert main(["bench", op, "--quick", "--check", "--threads", "1"]) == 0
 

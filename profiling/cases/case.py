@@ -1,15 +1,10 @@
-"""The shapes to measure on, and operands for them.
-
-Benchmarks, reports and tests read the same cases. Operands of products hold small integers, so that
-every partial sum is exact and a result can be compared with ``==``: a term that is lost or counted
-twice cannot hide in a tolerance.
-"""
+"""One problem: an operation on operands of given shapes, dtype and layout, and how it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,13 +12,17 @@ from numpy.typing import NDArray
 
 from tensorops.backends.base import PRODUCTS, Call
 from tensorops.dispatch.records import Entry
-from tensorops.operations import OPERATIONS
+from tensorops.operations import OPERATIONS, OpSpec
+
+from .steps import STEPS
 
 Shape = tuple[int, ...]
 Results = NDArray[Any] | tuple[NDArray[Any], ...]
 DTYPES = ("float32", "float64")
 LARGEST_VALUE = 8
 """Operands of products hold integers of at most this size."""
+SPECS: Mapping[str, OpSpec] = ChainMap(OPERATIONS, STEPS)
+"""What a case may name: every operation of the registry, and whole training steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Case:
     Attributes
     ----------
     op : str
-        Name in ``tensorops.operations.OPERATIONS``.
+        Name in `SPECS`.
     dtype : str
         ``"float32"`` or ``"float64"``, of all operands.
     shapes : tuple of tuple of int
@@ -72,7 +71,7 @@ class Case:
         >>> Case("matmul", "float64", ((12, 128, 64), (12, 64, 128))).name
         '12x(128x64x128) float64'
         """
-        if self.op == "matmul":
+        if self.op == "matmul" and min(map(len, self.shapes)) > 1:
             (*batch, m, k), n = self.shapes[0], self.shapes[1][-1]
             core = f"{m}x{k}x{n}"
             sizes = f"{'x'.join(map(str, batch))}x({core})" if batch else core
@@ -102,7 +101,7 @@ class Case:
         (True, False, dtype('float32'))
         """
         rng = np.random.default_rng(seed)
-        spec = OPERATIONS.get(self.op)
+        spec = SPECS.get(self.op)
         if spec is not None and spec.operands is not None:
             return tuple(spec.operands(self.shapes, self.dtype, rng, dict(self.params)))
         arrays = []
@@ -136,7 +135,7 @@ class Case:
         >>> Case("matmul", "float32", ((2, 3), (3, 4))).results().shape
         (2, 4)
         """
-        spec = OPERATIONS[self.op]
+        spec = SPECS[self.op]
         shapes = spec.out_shape(self.shapes, dict(self.params))
         if spec.outputs > 1:
             return tuple(np.full(shape, np.nan, self.dtype) for shape in shapes)
@@ -179,32 +178,6 @@ class Case:
         shapes = tuple(tuple(shape) for shape in values["shapes"])
         params = tuple(sorted(values.get("params", {}).items()))
         return cls(values["op"], values["dtype"], shapes, values["layout"], values["group"], params)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Cases that are judged together, with the ratios to reach (best rival's time / ours).
-
-    Attributes
-    ----------
-    name : str
-        Name on the command line.
-    title : str
-        What the cases are.
-    goal_mean, goal_worst : float
-        Least geometric mean, and least ratio of any case; 0 where none is set.
-    cases : tuple of Case
-        All cases.
-    quick : tuple of Case
-        The few that tell most, for a quick look.
-    """
-
-    name: str
-    title: str
-    goal_mean: float
-    goal_worst: float
-    cases: tuple[Case, ...]
-    quick: tuple[Case, ...]
 
 
 def product_case(m: int, k: int, n: int, dtype: str, layout: str = "CC", batch: Shape = ()) -> Case:
@@ -259,7 +232,13 @@ def square_case(n: int, dtype: str, layout: str = "CC") -> Case:
     return product_case(n, n, n, dtype, layout)
 
 
-def example_case(op: str, dtype: str, shapes: Sequence[Shape] | None = None, layout: str = "") -> Case:
+def example_case(
+    op: str,
+    dtype: str,
+    shapes: Sequence[Shape] | None = None,
+    layout: str = "",
+    **params: Any,
+) -> Case:
     """Return a call of an operation with its usual parameters.
 
     Parameters
@@ -272,6 +251,8 @@ def example_case(op: str, dtype: str, shapes: Sequence[Shape] | None = None, lay
         Shapes of the operands; by default those of the largest example of the registry.
     layout : str
         Letters of the first operands; the others are as allocated.
+    **params : object
+        Parameters that differ from the usual ones.
 
     Returns
     -------
@@ -283,10 +264,10 @@ def example_case(op: str, dtype: str, shapes: Sequence[Shape] | None = None, lay
     >>> example_case("clip", "float32", ((5,),)).params
     (('high', 1.0), ('low', -1.0))
     """
-    spec = OPERATIONS[op]
+    spec = SPECS[op]
     chosen = tuple(tuple(shape) for shape in (spec.example_shapes[-1] if shapes is None else shapes))
     letters = layout.ljust(len(chosen), "C")[: len(chosen)]
-    return Case(op, dtype, chosen, letters, "", tuple(sorted(spec.example_params[0].items())))
+    return Case(op, dtype, chosen, letters, "", tuple(sorted({**spec.example_params[0], **params}.items())))
 
 
 def case_of_entry(entry: Entry) -> Case:
@@ -331,7 +312,7 @@ def result_shape(case: Case) -> Shape:
     >>> result_shape(product_case(2, 3, 4, "float32", batch=(5,)))
     (5, 2, 4)
     """
-    shape: tuple[int, ...] = OPERATIONS[case.op].out_shape(case.shapes, dict(case.params))
+    shape: tuple[int, ...] = SPECS[case.op].out_shape(case.shapes, dict(case.params))
     return shape
 
 
@@ -353,105 +334,25 @@ def flops(case: Case) -> int:
     >>> flops(square_case(128, "float32"))
     4194304
     """
-    return OPERATIONS[case.op].flops(case.shapes, dict(case.params))
+    return SPECS[case.op].flops(case.shapes, dict(case.params))
 
 
-LAYOUTS = ("CC", "CF", "FC", "FF")
-SQUARE_SIZES = (128, 256, 512, 1024, 2048)
-TINY_SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24)
-LAYER_SHAPES = (
-    (64, 784, 128),
-    (64, 128, 10),
-    (256, 784, 256),
-    (1024, 768, 3072),
-    (1, 4096, 4096),
-    (8, 1024, 4096),
-    (4096, 64, 64),
-    (100_000, 16, 16),
-    (16, 20_000, 16),
-)
-BATCHES = ((12, (128, 64, 128)), (96, (64, 32, 64)), (1000, (8, 8, 8)))
-
-
-def _group(
-    name: str,
-    title: str,
-    goals: tuple[float, float],
-    cases: Iterable[Case],
-    quick: Iterable[Case] | None = None,
-) -> Group:
-    every = tuple(_in_group(case, name) for case in cases)
-    few = every if quick is None else tuple(_in_group(case, name) for case in quick)
-    return Group(name, title, *goals, every, few)
-
-
-def _in_group(case: Case, group: str) -> Case:
-    return replace(case, group=group)
-
-
-_GROUPS = (
-    _group(
-        "square",
-        "square, operands plain and transposed",
-        (1.0, 0.9),
-        (square_case(n, dtype, layout) for dtype in DTYPES for n in SQUARE_SIZES for layout in LAYOUTS),
-        [
-            *(square_case(n, dtype) for dtype in DTYPES for n in (128, 512, 1024)),
-            square_case(512, "float32", "FF"),
-        ],
-    ),
-    _group(
-        "tiny",
-        "2x2 to 24x24 with out=",
-        (3.0, 2.0),
-        (square_case(n, dtype) for dtype in DTYPES for n in TINY_SIZES),
-        (square_case(n, dtype) for dtype in DTYPES for n in (2, 4, 8, 16, 24)),
-    ),
-    _group(
-        "layers",
-        "shapes of layers",
-        (1.0, 0.8),
-        (product_case(*sizes, dtype) for dtype in DTYPES for sizes in LAYER_SHAPES),
-        (product_case(*sizes, "float32") for sizes in LAYER_SHAPES),
-    ),
-    _group(
-        "batches",
-        "batched products",
-        (1.0, 0.0),
-        (product_case(*sizes, dtype, batch=(count,)) for dtype in DTYPES for count, sizes in BATCHES),
-        (product_case(*sizes, "float32", batch=(count,)) for count, sizes in BATCHES),
-    ),
-    _group(
-        "large",
-        "4096 beside 1024",
-        (0.0, 0.0),
-        (square_case(n, dtype) for dtype in DTYPES for n in (1024, 4096)),
-        (square_case(n, "float32") for n in (1024, 4096)),
-    ),
-)
-MATMUL_GROUPS: Mapping[str, Group] = MappingProxyType({group.name: group for group in _GROUPS})
-"""The speed to reach, group by group."""
-
-
-def example_groups(op: str) -> Mapping[str, Group]:
-    """Return the cases that an operation is benchmarked on: the examples of the registry.
+def moved_bytes(case: Case) -> int:
+    """Return the least memory traffic of a case, as the operation registry counts it.
 
     Parameters
     ----------
-    op : str
-        Name in the operation registry.
+    case : Case
+        Any case.
 
     Returns
     -------
-    mapping of str to Group
-        One group, without a goal.
+    int
+        Bytes of the operands and the result, each counted once.
 
     Examples
     --------
-    >>> [case.name for case in example_groups("relu")["examples"].quick]
-    ['1000 float32', '100000 float32', '4000000 float32']
+    >>> moved_bytes(square_case(128, "float32"))
+    196608
     """
-    shapes = OPERATIONS[op].example_shapes
-    every = [example_case(op, dtype, one) for dtype in DTYPES for one in shapes]
-    group = _group("examples", "the examples of the registry", (0.0, 0.0), every, every[: len(shapes)])
-    return {group.name: group}
+    return SPECS[case.op].bytes(case.shapes, np.dtype(case.dtype).itemsize, dict(case.params))
