@@ -1,7 +1,8 @@
 """Write benchmarks' figures into ``performance.rst``: ``python docs/performance_table.py FILE.json ...``.
 
-Each FILE is what ``python benchmarks/matmul.py --json FILE`` wrote, such as one for each dtype. A quick
-look or a check is refused: its figures are not for publication.
+Each FILE is what ``python -m profiling bench --suite full --json FILE`` wrote, such as one for some groups or
+one number of threads; or each is what ``python benchmarks/matmul.py --json FILE`` wrote. A quick look or a
+check is refused: its figures are not for publication.
 """
 
 from __future__ import annotations
@@ -14,6 +15,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from profiling.cases import GROUPS
+from profiling.commands._suite_results import (
+    SuiteCase,
+    gathered,
+    group_of,
+    mean_of,
+    operation_of,
+    read_cases,
+)
 from profiling.commands.bench import BENCHES, SCHEMA
 from profiling.document import three_digits, time_text
 from profiling.measure.contenders import OURS
@@ -51,7 +61,7 @@ def render(benches: Sequence[Mapping[str, Any]]) -> str:
         measured = {(entry.case.group, entry.threads, entry.case.name): entry for entry in run.measurements}
         for group in bench["summary"]:
             title = f"{_title(bench, group)}, {_dtypes(run)}, {_threads(group['threads'])}"
-            parts.append(f"{title}\n{'-' * len(title)}")
+            parts.append(_heading(title))
             cases = [
                 _case_row(measured[group["group"], group["threads"], name], verdict)
                 for name, verdict in group["cases"].items()
@@ -61,10 +71,95 @@ def render(benches: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+WORST = 20
+
+
+def render_suites(suites: Sequence[Mapping[str, Any]]) -> str:
+    """Return the figures of suites as reStructuredText.
+
+    Parameters
+    ----------
+    suites : sequence of mapping
+        What ``bench --suite --json`` wrote; at least one. They must not measure the same group with the same
+        threads.
+
+    Returns
+    -------
+    str
+        The machine of each; tables of groups, of operations and of the worst cases; one of each group.
+
+    Raises
+    ------
+    ValueError
+        For another schema, and for figures that are not for publication.
+    """
+    results = [one for suite in suites for one in read_cases(suite)]
+    runs = [_publishable(suite) for suite in suites]
+    missing = [reason for suite in suites for reason in suite["left_out"].values()]
+    parts = [text for run in runs for text in _origin(run)] + [f"Left out: {reason}." for reason in missing]
+    parts = list(dict.fromkeys(parts))
+    head = ("Cases", "Threads", "Geometric mean", "Interval", "To reach", "Worst case")
+    groups = gathered(results, group_of)
+    rows = [_mean_row(GROUPS[name].title, name, cases) for (name, _), cases in groups.items()]
+    parts.append(_table(("Group", *head), rows))
+    rows = [
+        _mean_row(f"``{name}``", "", cases) for (name, _), cases in gathered(results, operation_of).items()
+    ]
+    parts.append(_table(("Operation", *head), rows))
+    worst = sorted((one for one in results if one.ratio is not None), key=lambda one: one.worth)[:WORST]
+    parts += [_heading("The worst cases"), _suite_table(worst)]
+    for (name, threads), cases in groups.items():
+        parts += [_heading(f"{GROUPS[name].title}, {_threads(threads)}"), _suite_table(cases)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _mean_row(title: str, group: str, cases: Sequence[SuiteCase]) -> tuple[str, ...]:
+    mean, worst = mean_of(cases), cases[0]
+    goal = GROUPS[group].goal_mean if group else 0.0
+    return (
+        title,
+        str(len(cases)),
+        str(worst.measurement.threads),
+        "" if mean is None else f"{mean.estimate:.2f}",
+        "" if mean is None else f"{mean.low:.2f} to {mean.high:.2f}",
+        f"{goal:g}" if goal else "",
+        "" if worst.ratio is None else f"{worst.ratio.estimate:.2f} ({worst.title})",
+    )
+
+
+def _suite_table(cases: Sequence[SuiteCase]) -> str:
+    head = ("Case", "Threads", "Ours", "Rate", "Of the roof", "Best rival", "Its time", "Ratio", "Interval")
+    return _table(head, [_suite_row(one) for one in cases])
+
+
+def _suite_row(one: SuiteCase) -> tuple[str, ...]:
+    computes = one.place.limit == "compute"
+    rate, unit = (one.place.gflops, "GFLOP/s") if computes else (one.gbytes_per_second, "GB/s")
+    row = (
+        one.title,
+        str(one.measurement.threads),
+        time_text(one.measurement.seconds(OURS).estimate),
+        f"{three_digits(rate)} {unit}",
+        f"{100 * one.place.share:.0f} % ({one.place.limit})",
+    )
+    if one.ratio is None:
+        return (*row, "none", "", "", "")
+    its = time_text(one.measurement.seconds(one.rival).estimate)
+    return (*row, one.rival, its, f"{one.ratio.estimate:.2f}", f"{one.ratio.low:.2f} to {one.ratio.high:.2f}")
+
+
+def _heading(title: str) -> str:
+    return f"{title}\n{'-' * len(title)}"
+
+
 def _checked_run(bench: Mapping[str, Any]) -> Run:
     if bench.get("kind") != "bench" or bench.get("schema") != SCHEMA:
         found = f"kind {bench.get('kind')!r}, schema {bench.get('schema')!r}"
         raise ValueError(f"expected a benchmark of schema {SCHEMA}, got {found}")
+    return _publishable(bench)
+
+
+def _publishable(bench: Mapping[str, Any]) -> Run:
     if not bench["published"]:
         raise ValueError("a quick look or a check is not for publication: run the benchmark in full")
     run = Run.from_dict(bench["run"])
@@ -72,6 +167,7 @@ def _checked_run(bench: Mapping[str, Any]) -> Run:
         f"{entry.case.name}: {name} {error}"
         for entry in run.measurements
         for name, error in entry.errors.items()
+        if name in entry.contenders
     }
     if wrong:
         raise ValueError(f"results were wrong, so their times mean nothing: {'; '.join(sorted(wrong))}")
@@ -168,7 +264,10 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(__doc__)
     try:
         benches = [json.loads(Path(name).read_text(encoding="utf-8")) for name in arguments]
-        figures = render(benches)
+        suites = [bench for bench in benches if bench.get("kind") == "suite"]
+        if suites and len(suites) < len(benches):
+            raise ValueError("suites and benchmarks of one operation do not go on one page")
+        figures = render_suites(suites) if suites else render(benches)
         PAGE.write_text(insert(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
     except (OSError, ValueError) as error:
         sys.exit(f"performance_table.py: {error}")

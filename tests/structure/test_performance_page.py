@@ -68,8 +68,37 @@ def test_figures_are_those_of_the_file(generator: ModuleType) -> None:
 def test_files_of_two_dtypes_share_a_page(generator: ModuleType) -> None:
     text = generator.render([bench(), bench(dtype="float64")])
     assert text.count("Some Processor") == 1
-    assert "transposed, float32, 1 thread\n" in text and "transposed, float64, 1 thread\n" in text
+    assert "square, float32, 1 thread\n" in text and "square, float64, 1 thread\n" in text
     assert text.index("2.00 (128x128x128 float64)") < text.index("   * - 128x128x128 float32")
+
+
+def suite(**changed: Any) -> dict[str, Any]:
+    """Return a suite of the same case, below a roof of 100 GFLOP/s."""
+    one = bench()
+    place = {"intensity": 21.3, "level": "L2", "limit": "compute", "roof": 100.0, "gflops": 4.19}
+    cases = [{"place": place, "left_out": {}}]
+    return one | {"kind": "suite", "cases": cases, "left_out": {"jax": "jax is not installed"}} | changed
+
+
+def test_the_figures_of_suites_are_those_of_their_files(generator: ModuleType) -> None:
+    text = generator.render_suites([suite()])
+    assert "Some Processor" in text
+    assert "Left out: jax is not installed." in text
+    assert "2.00 (matmul 128x128x128 float32)" in text
+    row = text[text.index("   * - matmul 128x128x128 float32") :]
+    cells = [line.split("- ", 1)[1] for line in row.splitlines()[:9]]
+    assert cells == [
+        "matmul 128x128x128 float32", "1", "1.00 ms", "4.19 GFLOP/s", "4 % (compute)",
+        "numpy", "2.00 ms", "2.00", "2.00 to 2.00",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"), [({"published": False}, "not for publication"), ({"schema": 0}, "schema 0")]
+)
+def test_other_suites_are_refused(generator: ModuleType, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generator.render_suites([suite(**changed)])
 
 
 @pytest.mark.parametrize(
