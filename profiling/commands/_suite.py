@@ -18,14 +18,13 @@ from ..measure.rivals import RIVALS
 from ..measure.run import Measurement, Run
 from ..measure.timer import Schedule
 from ..measure.worker import WorkerError
-from ..model.geometry import machine_levels
-from ..model.roofline import Roof, capacities, fastest_mean, measure_bandwidths, measure_peak
 from ..progress import progress_bar
 from . import _suite_sections as sections
 from ._base import CommandError, nearest
 from ._bench_arguments import flat
 from ._bench_sections import assignments, remarks, schedule_data
 from ._suite_results import SCHEMA, SuiteCase, summary
+from ._suite_roofs import SuiteRoof, measure_roofs
 
 ALL = "all"
 SCHEDULES = {
@@ -84,7 +83,7 @@ class _Suite:
         self.schedule = SCHEDULES[arguments.suite]
         self.launches = arguments.launches or LAUNCHES[arguments.suite]
         self.jobs = [self._job(case) for group in groups for case in group.cases]
-        self.roofs: list[Roof] = []
+        self.roofs: list[SuiteRoof] = []
         self.results: list[SuiteCase] = []
         self.measurements: list[Measurement] = []
         self.versions: dict[str, str] = {}
@@ -102,7 +101,7 @@ class _Suite:
         with progress_bar(f"suite {self.arguments.suite}", steps) as advance:
             try:
                 for count in threads:
-                    roofs = measure_roofs(count, sorted({job.case.dtype for job in self.jobs}))
+                    roofs = measure_roofs((job.case for job in self.jobs), count)
                     self.roofs += roofs.values()
                     self._measure(count, roofs, advance)
             except KeyboardInterrupt:
@@ -118,7 +117,7 @@ class _Suite:
         wrong = any(OURS in one.measurement.errors for one in self.results)
         return self._document(threads, taken, code or int(wrong))
 
-    def _measure(self, threads: int, roofs: Mapping[str, Roof], advance: Callable[[str], None]) -> None:
+    def _measure(self, threads: int, roofs: Mapping[str, SuiteRoof], advance: Callable[[str], None]) -> None:
         try:
             collected, ended = measure_launches(self.jobs, threads, self.launches, advance), None
         except (Interrupted, WorkerError) as error:
@@ -168,35 +167,6 @@ class _Suite:
         return Document(
             f"bench --suite {arguments.suite}", (head, *parts), data, exit_code=code or int(bool(failed))
         )
-
-
-def measure_roofs(threads: int, dtypes: Sequence[str]) -> dict[str, Roof]:
-    """Measure what arithmetic and memory allow.
-
-    Parameters
-    ----------
-    threads : int
-        Threads that work together.
-    dtypes : sequence of str
-        Whose peaks are measured.
-
-    Returns
-    -------
-    dict of str to Roof
-        By dtype.
-
-    Raises
-    ------
-    CommandError
-        If fewer threads take part than were asked for.
-    """
-    levels = machine_levels()
-    try:
-        bandwidths = measure_bandwidths(levels, threads, fastest_mean)
-    except RuntimeError as error:
-        raise CommandError(str(error), exit_code=1) from error
-    room = capacities(levels, threads)
-    return {dtype: Roof(dtype, threads, measure_peak(dtype, threads), bandwidths, room) for dtype in dtypes}
 
 
 def _refuse(arguments: argparse.Namespace, described: Mapping[str, Any], threads: Sequence[int]) -> None:

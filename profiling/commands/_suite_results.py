@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..cases import Case, Group, flops, moved_bytes
+from ..cases import Case, Group, moved_bytes
 from ..cases.steps import STEPS
 from ..measure import stats
 from ..measure.contenders import OURS
 from ..measure.run import Measurement, Run
-from ..model.roofline import Place, Roof
+from ..model.roofline import Place
+from ._suite_roofs import SuiteRoof
 
 SCHEMA = 1
 PLAIN = {"activation": None, "causal": False, "padding": 0, "stride": 1, "approximate": "none"}
@@ -43,11 +44,10 @@ class SuiteCase:
     left_out: Mapping[str, str]
 
     @classmethod
-    def of(cls, measurement: Measurement, roof: Roof, left_out: Mapping[str, str]) -> SuiteCase:
+    def of(cls, measurement: Measurement, roof: SuiteRoof, left_out: Mapping[str, str]) -> SuiteCase:
         """Return what a measurement of ours says."""
-        case = measurement.case
         seconds = measurement.seconds(OURS).estimate
-        return cls.placed(measurement, roof.place(flops(case), moved_bytes(case), seconds), left_out)
+        return cls.placed(measurement, roof.place(measurement.case, seconds), left_out)
 
     @classmethod
     def placed(cls, measurement: Measurement, place: Place, left_out: Mapping[str, str]) -> SuiteCase:

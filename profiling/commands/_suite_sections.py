@@ -34,7 +34,8 @@ def machine_section(described: Mapping[str, Any], notes: Sequence[str]) -> Secti
     """
     explained = (
         "A ratio is the best rival's time / ours: above 1 we are faster. The roof is what this machine "
-        "allows, measured: arithmetic, or the bandwidth of the level that the operands fit in."
+        "allows, measured: arithmetic, or the bandwidth at the footprint of operands and results (in place "
+        "it can be passed: a line that is read need not be fetched again to be written)."
     )
     return Section("Machine", (machine.one_line(described), *notes, explained))
 

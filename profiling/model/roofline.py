@@ -290,22 +290,48 @@ def measure_bandwidths(
     RuntimeError
         If fewer threads take part, as in a build without OpenMP or in a forked child.
     """
-    sizes = footprints(levels, threads)
+    found = []
+    for level, size in footprints(levels, threads).items():
+        on_level(f"{level}, {threads} thread{'s' * (threads > 1)}")
+        found.append(measure_bandwidth(level, size, threads, estimate))
+    return tuple(found)
+
+
+def measure_bandwidth(level: str, size: int, threads: int, estimate: Estimate) -> Bandwidth:
+    """Measure what memory delivers at one footprint.
+
+    Parameters
+    ----------
+    level : str
+        What the footprint fits in, for the result.
+    size : int
+        Bytes that each thread streams over.
+    threads : int
+        Threads that stream at the same time.
+    estimate : callable
+        From seconds of equal samples, in the order taken, to one number of seconds.
+
+    Returns
+    -------
+    Bandwidth
+        By kernel.
+
+    Raises
+    ------
+    RuntimeError
+        If fewer threads take part, as in a build without OpenMP or in a forked child.
+    """
     isa = streams.isas()[-1]
-    space = np.empty(threads * max(map(streams.span, sizes.values())) + 4096 + ALIGNMENT, np.uint8)
+    space = np.empty(threads * streams.span(size) + 4096 + ALIGNMENT, np.uint8)
     memory = space[-space.ctypes.data % ALIGNMENT :]
     # Pages that nobody has written are one and the same page of zeros, which never leaves the caches.
     memory.fill(1)
-    found = []
-    for level, size in sizes.items():
-        on_level(f"{level}, {threads} thread{'s' * (threads > 1)}")
-        rates = {}
-        for kernel in streams.KERNELS:
-            passes = _passes(kernel, isa, memory, size)
-            samples = _samples(partial(streams.run, kernel, isa, memory, size, threads, passes))
-            rates[kernel] = threads * streams.moved(kernel, size) * passes / estimate(samples) / 1e9
-        found.append(Bandwidth(level, threads, threads * size, rates))
-    return tuple(found)
+    rates = {}
+    for kernel in streams.KERNELS:
+        passes = _passes(kernel, isa, memory, size)
+        samples = _samples(partial(streams.run, kernel, isa, memory, size, threads, passes))
+        rates[kernel] = threads * streams.moved(kernel, size) * passes / estimate(samples) / 1e9
+    return Bandwidth(level, threads, threads * size, rates)
 
 
 def _passes(kernel: str, isa: str, memory: NDArray[np.uint8], size: int) -> int:

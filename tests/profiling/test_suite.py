@@ -6,13 +6,14 @@ import pytest
 
 from profiling.__main__ import main
 from profiling.cases import Case, Group, example_case, square_case
-from profiling.commands import _suite, _suite_results
+from profiling.commands import _suite, _suite_results, _suite_roofs
+from profiling.commands._suite_roofs import SuiteRoof
 from profiling.measure import launches
 from profiling.measure.launches import Collected, Interrupted, Job, measure_launches
 from profiling.measure.run import Launch, Measurement
 from profiling.measure.timer import Schedule
 from profiling.measure.worker import WorkerError
-from profiling.model.roofline import Bandwidth, Roof
+from profiling.model.roofline import Bandwidth
 
 SMALL = (square_case(8, "float32"), square_case(16, "float64"))
 ROWS = (example_case("softmax", "float32", ((4, 10),)), example_case("adam_step_", "float32", ((50,),) * 4))
@@ -30,10 +31,10 @@ GROUPS = [in_group("squares", SMALL), in_group("others", ROWS)]
 
 @pytest.fixture(autouse=True)
 def small_suite(monkeypatch):
-    levels = (Bandwidth("L1", 1, 1 << 14, {"read": 100.0}), Bandwidth("memory", 1, 1 << 26, {"read": 10.0}))
+    bandwidths = {size: Bandwidth("L1", 1, size, {"read": 100.0}) for size in (1 << 13, 1 << 20)}
 
-    def roofs(threads, dtypes):
-        return {dtype: Roof(dtype, threads, 50.0, levels, {"L1": 1 << 15}) for dtype in dtypes}
+    def roofs(cases, threads):
+        return {dtype: SuiteRoof(dtype, threads, 50.0, bandwidths) for dtype in ("float32", "float64")}
 
     monkeypatch.setattr(_suite, "measure_roofs", roofs)
     monkeypatch.setattr(_suite, "suite_groups", lambda suite, names: GROUPS)
@@ -212,3 +213,23 @@ def test_one_of_ours_that_raises_is_a_failure_and_one_that_is_wrong_is_timed(mon
     broken, wrong = measure_launches(jobs, 1, 1).measurements
     assert (broken.contenders, broken.errors["broken"]) == (("numpy",), "TypeError: no")
     assert (wrong.contenders, list(wrong.errors)) == (("wrong", "numpy"), ["wrong"])
+
+
+def test_a_roof_is_measured_at_each_footprint(monkeypatch):
+    asked = []
+
+    def measure(level, size, threads, estimate):
+        asked.append((level, size))
+        return Bandwidth(level, threads, size * threads, {"read": 1.0})
+
+    monkeypatch.setattr(_suite_roofs, "measure_bandwidth", measure)
+    monkeypatch.setattr(_suite_roofs, "measure_peak", lambda dtype, threads: 5.0)
+    cases = [example_case("relu_", "float32", ((count,),)) for count in (10, 90_000, 100_000, 1 << 30)]
+    roofs = _suite_roofs.measure_roofs(cases, 2)
+    sizes = [size for _, size in asked]
+    assert sizes[:2] == [4 << 10, 180 << 10]
+    assert len(sizes) == 3
+    assert asked[-1] == ("memory", sizes[-1])
+    assert sizes[-1] <= 256 << 20
+    assert list(roofs) == ["float32"]
+    assert roofs["float32"].place(cases[1], 1e-3).roof == pytest.approx(1 / 8)
