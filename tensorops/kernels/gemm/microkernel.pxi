@@ -7,6 +7,9 @@
 # A tile of few accumulators would wait for each sum before the next: it takes several steps of the depth
 # at a time, each with sums of its own.
 #
+# Every loop over the tile does one thing: a longer body would not be unrolled before the compiler decides
+# what lives in registers, and the tile would be written to the stack and read back.
+#
 # A sum's rounding error grows with its length, so a long one is cut into equal runs of at most
 # LONGEST_RUN products, each added up in registers and then added to C.
 
@@ -68,21 +71,25 @@ cdef inline void tile(
                     for j in range(vectors):
                         acc[i * vectors + j] += acc[(g * rows + i) * vectors + j]
         if cs_c == 1 and n == vectors * LANES:
+            if accumulate:
+                for i in range(rows):
+                    for j in range(vectors):
+                        acc[i * vectors + j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
             for i in range(rows):
                 for j in range(vectors):
-                    if accumulate:
-                        acc[i * vectors + j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
                     (<unaligned_t *> (c + i * rs_c + j * LANES))[0] = acc[i * vectors + j]
         elif cs_c == 1:
+            if accumulate:
+                for i in range(rows):
+                    for j in range(vectors - 1):
+                        acc[i * vectors + j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
+                for i in range(rows):
+                    acc[(i + 1) * vectors - 1] += load_part(c + i * rs_c + (vectors - 1) * LANES, part)
             for i in range(rows):
                 for j in range(vectors - 1):
-                    if accumulate:
-                        acc[i * vectors + j] += (<unaligned_t *> (c + i * rs_c + j * LANES))[0]
                     (<unaligned_t *> (c + i * rs_c + j * LANES))[0] = acc[i * vectors + j]
-                j = vectors - 1
-                if accumulate:
-                    acc[i * vectors + j] += load_part(c + i * rs_c + j * LANES, part)
-                store_part(c + i * rs_c + j * LANES, part, acc[i * vectors + j])
+            for i in range(rows):
+                store_part(c + i * rs_c + (vectors - 1) * LANES, part, acc[(i + 1) * vectors - 1])
         else:
             for i in range(rows):
                 for j in range(vectors):

@@ -49,19 +49,20 @@ cdef extern from *:
     #else
     #define read_part load_part
     #endif
-    static inline void store_part(REAL *p, part_t count, vector_t v) {
+    /* Called, so that the loop over a tile's rows stays short: the compiler must unroll it early. */
+    static __attribute__((noinline)) void store_lanes(REAL *p, part_t count, vector_t v) {
         REAL lanes[LANES];
         int done = 0;
-        if (count == LANES) {
-            *(unaligned_t *) p = v;
-            return;
-        }
         memcpy(lanes, &v, sizeof(v));
         for (int size = LANES / 2; size; size /= 2)
             if (count & size) {
                 memcpy(p + done, lanes + done, size * sizeof(REAL));
                 done += size;
             }
+    }
+    static inline void store_part(REAL *p, part_t count, vector_t v) {
+        if (count == LANES) *(unaligned_t *) p = v;
+        else store_lanes(p, count, v);
     }
     #endif
     """
