@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -144,8 +145,7 @@ def _clear(target: Path) -> Document:
     return Document("profile", (Section(text, (str(target),)),), _data("clear", target, ()))
 
 
-def _data(action: str, path: Path, entries: object) -> dict[str, object]:
-    assert isinstance(entries, list | tuple)
+def _data(action: str, path: Path, entries: Sequence[Entry]) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "kind": "profile",

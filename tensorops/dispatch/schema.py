@@ -178,8 +178,8 @@ def load(path: str | os.PathLike[str] | None = None) -> Profile | None:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = save(Profile(fingerprint()), Path(folder) / "profile.json")
-    ...     load(file).entries
-    ()
+    ...     len(load(file).entries)
+    0
     """
     source = profile_path() if path is None else Path(path)
     if source is None:

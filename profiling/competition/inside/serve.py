@@ -18,6 +18,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from . import confine, protocol, seccomp
@@ -60,6 +61,9 @@ def main(configuration: dict[str, Any]) -> None:
         kernel = _load(configuration["path"], configuration["name"])
     except BaseException as error:
         os.write(answers, protocol.message(protocol.FAILED, content=_described(error)))
+        # The judge stops the process before it reads the answer, and an end would pass for a crash.
+        with suppress(EOFError):
+            protocol.receive(configuration["requests"])
         return
     os.write(answers, protocol.message(protocol.READY))
     _Service(numpy, kernel, inputs, outputs, configuration["inputs"]).serve(
