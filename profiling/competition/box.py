@@ -25,10 +25,15 @@ from .arena import Arena, Array
 from .inside import protocol
 from .sandbox import PROFILER, SIGNALS, Sandbox, command, environment, profiler_folders, readable, site_folder
 from .verdict import Fault
+from .warden import Warden
 
 MOST_OUTPUT = 64 * 1024
 KEPT_OUTPUT = 8 * 1024
 REFUSED = ("PermissionError", "BlockingIOError")
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading an answer of any content may raise."""
+DYING_SECONDS = 2.0
+"""How long the end of a process may come after that of its pipes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Limits:
         Wall time of one call.
     load_seconds : float
         Wall time of starting Python and importing the file.
+    total_seconds : float
+        Wall time of everything together.
     processor_seconds : int
         Processor time of the whole process.
     memory : int
@@ -49,6 +56,7 @@ class Limits:
 
     seconds: float = 5.0
     load_seconds: float = 20.0
+    total_seconds: float = 120.0
     processor_seconds: int = 60
     memory: int = 1 << 30
 
@@ -107,6 +115,8 @@ class Box:
         self._printed = 0
         self._handles: list[int] = []
         self._ended: int | None = None
+        self._warden: Warden | None = None
+        self.spent = 0.0
         try:
             self._start(path, name, sandbox, cores)
         except BaseException:
@@ -153,6 +163,7 @@ class Box:
         self._pid = self._process.pid
         self._watch = os.pidfd_open(self._pid)
         self._handles.append(self._watch)
+        self._warden = Warden(self._pid)
         self._poll = select.poll()
         for handle in (self._answers, self._printing, self._watch):
             self._poll.register(handle, select.POLLIN)
@@ -191,13 +202,15 @@ class Box:
         self.arena.write([operand * 0 for operand in operands])
         self._exchange(protocol.PREPARE, json.dumps(layout).encode())
 
-    def call(self, operands: Sequence[Array]) -> tuple[Array, float]:
+    def call(self, operands: Sequence[Array], *, awake: bool = False) -> tuple[Array, float]:
         """Run the kernel once on new values.
 
         Parameters
         ----------
         operands : sequence of ndarray
             Of the shapes of `prepare`.
+        awake : bool
+            Whether to wait without sleeping, which takes a processor.
 
         Returns
         -------
@@ -212,7 +225,7 @@ class Box:
             For whatever goes wrong.
         """
         self.arena.write(operands)
-        seconds = self._exchange(protocol.CALL)
+        seconds = self._exchange(protocol.CALL, awake=awake)
         if not self.arena.margins_intact():
             raise Fault(verdict.WRONG_ANSWER, "the kernel wrote before or behind out")
         return self.arena.read(), seconds
@@ -240,7 +253,7 @@ class Box:
         try:
             self._exchange(protocol.INSPECT)
             return [int(number) for number in json.loads(self._content)][:9]
-        except (Fault, ValueError, TypeError):
+        except (Fault, *UNREADABLE):
             return []
 
     def hot_lines(self, calls: int) -> list[HotLine]:
@@ -260,16 +273,16 @@ class Box:
             self._exchange(protocol.LINES, json.dumps(calls).encode())
             told = json.loads(self._content)
             return [HotLine(str(name), int(line), float(time)) for name, line, _, time in told]
-        except (Fault, ValueError, TypeError):
+        except (Fault, *UNREADABLE):
             return []
 
-    def _exchange(self, kind: int, content: bytes = b"") -> float:
+    def _exchange(self, kind: int, content: bytes = b"", *, awake: bool = False) -> float:
         token = secrets.token_bytes(16)
         request = protocol.message(kind, token, content)
         os.write(self._requests, request)
         start = time.perf_counter_ns()
         os.kill(self._pid, signal.SIGCONT)
-        self._wait(self.limits.seconds, "one call")
+        self._wait(self.limits.seconds, "one call", awake=awake)
         self._stop()
         seconds = (time.perf_counter_ns() - start) * 1e-9
         found, returned, self._content = self._answer()
@@ -280,13 +293,15 @@ class Box:
         self._drain()
         return seconds
 
-    def _wait(self, seconds: float, what: str) -> None:
+    def _wait(self, seconds: float, what: str, *, awake: bool = False) -> None:
         """Wait for an answer; what is printed meanwhile is read, so that nobody waits for the reader."""
-        end = time.monotonic() + seconds
+        begun = time.monotonic()
+        end = begun + min(seconds, self.limits.total_seconds - self.spent)
         while True:
             left = end - time.monotonic()
-            ready = dict(self._poll.poll(max(0.0, left) * 1000))
+            ready = dict(self._poll.poll(0 if awake else max(0.0, left) * 1000))
             if ready.get(self._answers, 0) & select.POLLIN:
+                self.spent += time.monotonic() - begun
                 return
             if self._printing in ready and ready[self._printing] & select.POLLIN:
                 self._drain()
@@ -294,12 +309,18 @@ class Box:
             if ready:
                 raise self._death()
             if left <= 0:
+                if time.monotonic() - begun < seconds:
+                    total = self.limits.total_seconds
+                    raise Fault(verdict.TIMEOUT, f"the calls together took longer than {total:.0f} s")
                 raise Fault(verdict.TIMEOUT, f"{what} took longer than {seconds:g} s")
 
     def _stop(self) -> None:
+        assert self._warden is not None
+        self._warden.expect_stop()
         os.kill(self._pid, signal.SIGSTOP)
         # All threads stand still when this returns.
         _, status = os.waitpid(self._pid, os.WUNTRACED)
+        self._warden.stopped()
         if not os.WIFSTOPPED(status):
             self._ended = status
             raise self._death()
@@ -324,12 +345,19 @@ class Box:
                     raise Fault(verdict.OUTPUT_LIMIT, f"more than {MOST_OUTPUT // 1024} KiB were printed")
 
     def _death(self) -> Fault:
+        """Return why the process is gone, or has cut itself off."""
         if self._ended is None:
+            ending = select.poll()
+            ending.register(self._watch, select.POLLIN)
+            if not ending.poll(DYING_SECONDS * 1000):
+                return Fault(verdict.PROTOCOL, "the way to answer or to print was closed")
             _, self._ended = os.waitpid(self._pid, 0)
         with suppress(Fault):
             self._drain()
         self._process.returncode = os.waitstatus_to_exitcode(self._ended)
         code = self._process.returncode
+        if self._warden is not None and self._warden.reason:
+            return Fault(verdict.FORBIDDEN, self._warden.reason)
         if code >= 0:
             return Fault(verdict.CRASH, f"the process ended by itself with exit code {code}")
         name = SIGNALS.get(-code) or f"signal {-code}"
@@ -349,7 +377,7 @@ class Box:
             kinds = [str(kind) for kind in told["kinds"]]
             reason = f"{told['type']}: {told['message']}"
             trace = str(told["traceback"])[-KEPT_OUTPUT:]
-        except (ValueError, KeyError, TypeError):
+        except UNREADABLE:
             return Fault(verdict.PROTOCOL, "an answer that cannot be read")
         name = otherwise
         if "MemoryError" in kinds:
@@ -362,6 +390,9 @@ class Box:
 
     def close(self) -> None:
         """End the process and everything that belongs to it."""
+        if self._warden is not None:
+            self._warden.dismiss()
+            self._warden = None
         process = getattr(self, "_process", None)
         if process is not None and self._ended is None:
             # The group has no other member: the filter lets no process be made. It is of use without one.

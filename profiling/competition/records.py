@@ -29,13 +29,16 @@ class Plan:
     repeats : int
         Calls of each case that is only checked.
     call_seconds : float
-        Wall time that one call may take, and half of what importing the file may take.
+        Wall time that one call may take.
+    total_seconds : float
+        Wall time of all that one judging lets the submission do; below a worker's lease.
     """
 
     launches: int = 3
     blocks: int = 4
     repeats: int = 2
     call_seconds: float = 10.0
+    total_seconds: float = 240.0
 
 
 RANKED = Plan()
@@ -86,6 +89,8 @@ class Judgement:
         How long it took.
     versions : dict
         What the samples depend on.
+    reviewed : bool
+        Whether the gain was so large that further hidden cases were tried before it counted.
     """
 
     verdict: Verdict
@@ -95,6 +100,7 @@ class Judgement:
     seed: str = ""
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
+    reviewed: bool = False
 
 
 def new_seed() -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .inside import landlock
+from .inside.confine import SYSTEM
 
 INSIDE = Path(__file__).parent / "inside"
 # The package of the box is loaded by its path under a name of its own: importing the whole toolkit
@@ -78,12 +80,42 @@ def site_folder() -> Path:
 
 
 def readable() -> list[str]:
-    """Return what a kernel may read besides the system's libraries: Python and NumPy."""
+    """Return what a kernel may read: the system's libraries, Python and NumPy, and no other package."""
     site = site_folder()
-    standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
-    library = str(Path(sys.base_prefix) / "lib")
-    folders = [*standard, library, str(site / "numpy"), str(site / "numpy.libs"), str(INSIDE)]
-    return [folder for folder in folders if folder and Path(folder).exists()]
+    bases = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
+    standard = [sysconfig.get_path(name, vars=bases) for name in ("stdlib", "platstdlib")]
+    folders = [*SYSTEM, *standard, str(Path(sys.base_prefix) / "lib")]
+    library = Path(__file__).resolve().parents[2]
+    closed = {site, library, *(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib"))}
+    found = dict.fromkeys(one for folder in folders if folder for one in without(Path(folder), closed))
+    return [*found, str(site / "numpy"), str(site / "numpy.libs"), str(INSIDE)]
+
+
+def without(path: Path, closed: Iterable[Path]) -> list[str]:
+    """Return a folder, or where others lie within it that must stay closed, its parts without them.
+
+    Parameters
+    ----------
+    path : Path
+        Links are followed; nothing is returned for what does not exist.
+    closed : iterable of Path
+        The folders that must stay closed.
+
+    Returns
+    -------
+    list of str
+        Landlock opens whole trees only.
+    """
+    try:
+        real = path.resolve(strict=True)
+    except OSError:
+        return []
+    shut = [one.resolve() for one in closed]
+    if any(real.is_relative_to(one) for one in shut):
+        return []
+    if not any(one.is_relative_to(real) for one in shut):
+        return [str(real)]
+    return [part for child in sorted(real.iterdir()) for part in without(child, shut)]
 
 
 def profiler_folders() -> list[str]:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from profiling.competition import history, pack, standings, verdict, work
-from profiling.competition import store as store_module
+from profiling.competition import history, jobs, pack, standings, verdict, work
 from profiling.competition.judge import CHECK_ONLY, QUICK, Judgement, Plan
 from profiling.competition.store import Store, StoreError
 from profiling.competition.verdict import Verdict
@@ -177,7 +176,7 @@ def test_a_worker_survives_a_full_disk(store, home, walls, monkeypatch):
 
 def test_a_clock_that_jumps_changes_no_order_and_no_lease(store, monkeypatch):
     clock = iter([3e9, 1e9, 2e9, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
-    monkeypatch.setattr(store_module.time, "time", lambda: next(clock))
+    monkeypatch.setattr(jobs.time, "time", lambda: next(clock))
     numbers = [enter(store, who, who.encode()) for who in ("ann", "bob", "cy")]
     worker = Worker.current()
     job = store.lease(worker, "00", "h")
@@ -190,7 +189,7 @@ def test_a_clock_that_jumps_changes_no_order_and_no_lease(store, monkeypatch):
 
 def test_ties_follow_the_order_of_submission_not_the_clock(store, monkeypatch):
     clock = iter([3e9, 1.0, *range(10, 30)])
-    monkeypatch.setattr(store_module.time, "time", lambda: next(clock))
+    monkeypatch.setattr(jobs.time, "time", lambda: next(clock))
     enter(store, "first", b"a")
     enter(store, "second", b"b")
     judge_next(store, 2.0)
@@ -203,8 +202,8 @@ def test_a_judge_that_hangs_loses_its_lease(store, monkeypatch):
     enter(store, "ann", b"x")
     worker = Worker.current()
     hung = store.lease(worker, "00", "h")
-    later = store_module.boot_time() + 2 * store_module.LEASE_SECONDS
-    monkeypatch.setattr(store_module, "boot_time", lambda: later)
+    later = jobs.boot_time() + 2 * jobs.LEASE_SECONDS
+    monkeypatch.setattr(jobs, "boot_time", lambda: later)
     taken = store.lease(worker, "11", "h")
     assert taken.id == hung.id
     found = Judgement(Verdict(verdict.OK, "score"), samples(2.0), sandbox="walls", seed="00")

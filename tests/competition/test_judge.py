@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from profiling.competition import judge, verdict
+from profiling.competition import judge, sandbox, verdict
 from profiling.competition.judge import CHECK_ONLY, Plan, refusal
 from profiling.competition.score import score
 
@@ -186,3 +186,30 @@ def test_without_cython_only_python_is_judged(softmax, walls, monkeypatch):
     assert "tensorops[compete]" in found.verdict.reason
     assert machine_class.describe()["cython"] == "none"
     validate.validate(softmax, right=("starter.pyx",))
+
+
+def test_what_must_stay_closed_is_left_out_of_what_is_open(tmp_path):
+    for name in ("lib/python/site/numpy", "lib/python/json", "lib/c", "share"):
+        (tmp_path / name).mkdir(parents=True)
+    closed = [tmp_path / "lib" / "python" / "site"]
+    parts = [tmp_path / name for name in ("lib/c", "lib/python/json", "share")]
+    assert sandbox.without(tmp_path, closed) == [str(part) for part in parts]
+    assert sandbox.without(tmp_path / "share", closed) == [str(tmp_path / "share")]
+    assert sandbox.without(closed[0] / "numpy", closed) == []
+    assert sandbox.without(tmp_path / "missing", closed) == []
+
+
+def test_a_judging_has_an_end_however_long_each_call_may_take(softmax, walls):
+    plan = Plan(launches=0, call_seconds=10.0, total_seconds=2.0)
+    found = judged(softmax, RIGHT + "    import time; time.sleep(0.5)\n", plan=plan)
+    assert found.verdict.name == verdict.TIMEOUT
+    assert "together" in found.verdict.reason
+
+
+def test_a_very_large_gain_is_reviewed(softmax, walls, monkeypatch):
+    monkeypatch.setattr(judge, "DOUBTFUL", 0.0)
+    phases = []
+    found = judged(softmax, RIGHT, plan=SHORT, on_phase=phases.append)
+    assert found.verdict.name == verdict.OK
+    assert found.reviewed
+    assert phases == ["load", "check", "time", "load", "check", "score"]

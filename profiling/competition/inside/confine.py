@@ -71,7 +71,7 @@ def address_space(statm: int) -> int:
 
 def confine_files(read: list[str], names: list[str], write: list[str], execute: list[str]) -> None:
     """Put the process under Landlock. It must have one thread: others would stay free."""
-    landlock.restrict(read=[*SYSTEM, *PROCESSORS, *read], names=names, write=write, execute=execute)
+    landlock.restrict(read=[*PROCESSORS, *read], names=names, write=write, execute=execute)
 
 
 def confine_calls(program: bytes) -> None:

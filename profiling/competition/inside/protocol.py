@@ -12,7 +12,8 @@ import struct
 HEAD = struct.Struct("=B3xI16s")
 PREPARE, CALL, NOTHING, INSPECT, LINES = 1, 2, 3, 4, 5
 READY, DONE, FAILED = 101, 102, 103
-NO_TOKEN = bytes(16)
+TOKEN = 16
+NO_TOKEN = bytes(TOKEN)
 ALIGNMENT = 64
 MARGIN = 4096
 """Bytes behind every result that must stay as they are."""
@@ -47,13 +48,25 @@ def read_exactly(handle: int, count: int) -> bytes:
     return b"".join(parts)
 
 
-def receive(handle: int) -> tuple[int, bytes, bytes]:
+def receive(handle: int, begun: bytes = b"") -> tuple[int, bytes, bytes]:
     """Read one message.
+
+    Parameters
+    ----------
+    handle : int
+        Where from.
+    begun : bytes
+        What has been read of its head.
 
     Returns
     -------
     kind, token, content : int, bytes, bytes
         As they were sent.
+
+    Raises
+    ------
+    EOFError
+        Where the other side is gone.
     """
-    kind, length, token = HEAD.unpack(read_exactly(handle, HEAD.size))
+    kind, length, token = HEAD.unpack(begun + read_exactly(handle, HEAD.size - len(begun)))
     return kind, token, read_exactly(handle, length) if length else b""

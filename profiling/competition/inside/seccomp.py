@@ -12,7 +12,9 @@ from . import syscalls
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, TRAP, ERRNO, KILL = 0x7FFF0000, 0x00030000, 0x00050000, 0x80000000
 EPERM, ENOSYS = 1, 38
-CLONE_THREAD = 0x10000
+CLONE_THREAD, CLONE_VFORK = 0x10000, 0x4000
+STOPPING = (18, 19, 20, 21, 22)
+"""SIGCONT and the signals that stop: only the judge says when a box stands still."""
 X32_BIT = 0x40000000
 PR_SET_NO_NEW_PRIVS, PR_SET_NAME, PR_GET_NAME, PR_SET_VMA = 38, 15, 16, 0x53564D41
 DESCRIPTOR_COMMANDS = (0, 1, 2, 3, 1030)
@@ -67,18 +69,26 @@ def computing() -> bytes:
     # and the flags of clone3 cannot be read by a filter.
     program.add(EQUAL, _number(own["clone3"]), 0, 1)
     program.returns(ERRNO | ENOSYS)
-    program.add(EQUAL, _number(own["clone"]), 0, 4)
+    # Who waits for a vfork cannot be stopped, and the judge would wait with it.
+    program.add(EQUAL, _number(own["clone"]), 0, 6)
     program.add(LOAD, _argument(0))
+    program.add(ANY_BIT, CLONE_VFORK, 0, 1)
+    program.returns(TRAP)
     program.add(ANY_BIT, CLONE_THREAD, 0, 1)
     program.returns(ALLOW)
     program.returns(TRAP)
-    # abort() signals the process itself, which nobody else can be hurt by.
-    for name in ("tgkill", "kill"):
-        program.add(EQUAL, _number(own[name]), 0, 4)
+    # abort() signals the process itself, which nobody else can be hurt by. A signal to go on would
+    # take back the judge's to stop.
+    for name, place in (("tgkill", 2), ("kill", 1)):
+        program.add(EQUAL, _number(own[name]), 0, 5 + 2 * len(STOPPING))
         program.add(LOAD, _argument(0))
-        program.add(EQUAL, os.getpid(), 0, 1)
-        program.returns(ALLOW)
+        program.add(EQUAL, os.getpid(), 1, 0)
         program.returns(TRAP)
+        program.add(LOAD, _argument(place))
+        for number in STOPPING:
+            program.add(EQUAL, number, 0, 1)
+            program.returns(TRAP)
+        program.returns(ALLOW)
     program.add(EQUAL, _number(own["prctl"]), 0, 6)
     program.add(LOAD, _argument(0))
     for option in (PR_SET_NAME, PR_GET_NAME):

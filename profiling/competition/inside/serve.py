@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from . import confine, protocol, seccomp
+from . import confine, protocol, seccomp, turns
 
 LAST_LINES = 4000
 
@@ -94,33 +94,35 @@ class _Service:
             outputs,
             handle,
         )
-        self.arguments: list[Any] = []
+        self.arguments: tuple[Any, ...] = ()
         self.layout: dict[str, Any] = {"inputs": [], "output": None}
 
     def serve(self, requests: int, answers: int) -> None:
+        kinds = protocol.CALL, protocol.NOTHING, protocol.DONE
         while True:
+            head, error = turns.run(requests, answers, self.kernel, self.arguments, *kinds)
             try:
-                kind, token, content = protocol.receive(requests)
+                kind, token, content = protocol.receive(requests, head)
             except EOFError:
                 return
             answer = protocol.message(protocol.DONE, token)
             try:
-                if kind == protocol.CALL:
-                    self.kernel(*self.arguments)
-                elif kind == protocol.PREPARE:
+                if error is not None:
+                    raise error
+                if kind == protocol.PREPARE:
                     self.prepare(json.loads(content))
                 elif kind == protocol.INSPECT:
                     answer = protocol.message(protocol.DONE, token, json.dumps(self.changed()).encode())
                 elif kind == protocol.LINES:
                     answer = protocol.message(protocol.DONE, token, self.lines(json.loads(content)))
-            except BaseException as error:
-                answer = protocol.message(protocol.FAILED, token, _described(error))
+            except BaseException as caught:
+                answer = protocol.message(protocol.FAILED, token, _described(caught))
             os.write(answers, answer)
 
     def prepare(self, layout: dict[str, Any]) -> None:
         self.layout = layout
         arrays = [self.array(self.inputs, part) for part in layout["inputs"]]
-        self.arguments = [*arrays, self.array(self.outputs, layout["output"])]
+        self.arguments = (*arrays, self.array(self.outputs, layout["output"]))
 
     def array(self, memory: mmap.mmap, part: list[Any]) -> Any:
         dtype, shape, offset = part
@@ -171,8 +173,9 @@ def _load(path: str, name: str) -> Callable[..., Any]:
 
 def _described(error: BaseException) -> bytes:
     lines = traceback.format_exception(error)
-    # The frames of this file say nothing to the author.
-    lines = [line for line in lines if os.path.dirname(__file__) not in line]  # noqa: PTH120
+    # The frames of the box say nothing to the author; compiled ones have a path of the source tree.
+    ours = (os.path.dirname(__file__), "inside/turns.pyx")  # noqa: PTH120
+    lines = [line for line in lines if not any(path in line for path in ours)]
     described = {
         "type": type(error).__name__,
         "kinds": [kind.__name__ for kind in type(error).__mro__],

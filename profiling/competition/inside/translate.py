@@ -30,7 +30,10 @@ def main(configuration: dict[str, Any]) -> None:
     if configuration["confined"]:
         folder = configuration["folder"]
         confine.confine_files(
-            [configuration["site"]], [], [folder], ["/usr", "/lib", "/lib64", "/bin", *configuration["tools"]]
+            [*confine.SYSTEM, configuration["site"]],
+            [],
+            [folder],
+            ["/usr", "/lib", "/lib64", "/bin", *configuration["tools"]],
         )
     confine.limit(
         seconds=configuration["seconds"],

@@ -10,7 +10,9 @@ from .cheating import CHEATING
 from .compiled import COMPILED
 from .escaping import ESCAPING
 from .exhausting import EXHAUSTING
+from .hanging import HANGING
+from .subtle import SUBTLE
 
-ATTACKS: tuple[Attack, ...] = (*CHEATING, *ESCAPING, *EXHAUSTING, *COMPILED)
+ATTACKS: tuple[Attack, ...] = (*CHEATING, *ESCAPING, *EXHAUSTING, *HANGING, *SUBTLE, *COMPILED)
 
 __all__ = ["ATTACKS", "Attack"]

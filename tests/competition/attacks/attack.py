@@ -20,6 +20,34 @@ HONEST = dedent(
 
     """
 )
+TAKES_OVER = dedent(
+    """
+    import json, os, sys
+
+
+    def take_over(called):
+        frame = sys._getframe()
+        while "configuration" not in frame.f_locals:
+            frame = frame.f_back
+        told = frame.f_locals
+        pipes = told["configuration"]
+        box = sys.modules["box.serve"]
+        service = box._Service(np, None, told["inputs"], told["outputs"], pipes["inputs"])
+        os.write(pipes["answers"], bytes([101] + [0] * 23))
+        while True:
+            head = os.read(pipes["requests"], 24)
+            answer = bytes([102] + [0] * 7) + head[8:]
+            if head[0] == 1:
+                length = int.from_bytes(head[4:8], "little")
+                service.prepare(json.loads(os.read(pipes["requests"], length)))
+            elif head[0] == 2 and called(service.arguments, pipes["answers"], answer):
+                continue
+            os.write(pipes["answers"], answer)
+
+
+    """
+)
+"""A loop that serves the judge in the place of the box's; `called` answers by itself or returns None."""
 SECRET, WRITTEN = "{SECRET}", "{WRITTEN}"
 """In a text: the path of a file that must not be read, and of one that must not come to be."""
 
@@ -44,6 +72,7 @@ class Attack:
         """Return the submission."""
         honest = HONEST if self.suffix == ".py" else ""
         text = honest + dedent(self.body)
+        text = text.replace("{TAKES_OVER}", TAKES_OVER)
         return text.replace(SECRET, secret).replace(WRITTEN, written)
 
 

@@ -340,52 +340,50 @@ CHEATING = (
         quick=True,
     ),
     Attack(
-        "answers before it computes",
+        "serves the judge in a loop of its own",
         """
-        import os, sys
-        def kernel(x, out):
-            frame = sys._getframe(1)
-            token, answers = frame.f_locals["token"], frame.f_locals["answers"]
-            os.write(answers, bytes([102, 0, 0, 0, 0, 0, 0, 0]) + token)
-            honest(x, out)
+        {TAKES_OVER}
+        take_over(lambda arguments, handle, answer: honest(*arguments))
         """,
-        FORGED,
-        quick=True,
+        NO_GAIN,
+        timed=True,
     ),
     Attack(
-        "answers before it computes, and swallows the second answer",
+        "answers before it computes",
         """
-        import os, sys
-        write = os.write
-        def kernel(x, out):
-            frame = sys._getframe(1)
-            token, answers = frame.f_locals["token"], frame.f_locals["answers"]
-            def swallow(*args):
-                os.write = write
-                return 24
-            os.write = swallow
-            write(answers, bytes([102, 0, 0, 0, 0, 0, 0, 0]) + token)
-            honest(x, out)
+        {TAKES_OVER}
+        def early(arguments, handle, answer):
+            os.write(handle, answer)
+            honest(*arguments)
+            return True
+        take_over(early)
         """,
         # On small operands the result is complete when the box stands still; the time counts until then.
         (*FORGED, *NO_GAIN),
         timed=True,
+        quick=True,
+    ),
+    Attack(
+        "answers before and after it computes",
+        """
+        {TAKES_OVER}
+        def twice(arguments, handle, answer):
+            os.write(handle, answer)
+            honest(*arguments)
+        take_over(twice)
+        """,
+        FORGED,
     ),
     Attack(
         "answers from another thread a little too early",
         """
-        import os, sys, threading, time
-        write = os.write
-        def kernel(x, out):
-            frame = sys._getframe(1)
-            token, answers = frame.f_locals["token"], frame.f_locals["answers"]
-            def swallow(*args):
-                os.write = write
-                return 24
-            os.write = swallow
-            message = bytes([102, 0, 0, 0, 0, 0, 0, 0]) + token
-            threading.Thread(target=write, args=(answers, message)).start()
-            honest(x, out)
+        {TAKES_OVER}
+        import threading
+        def early(arguments, handle, answer):
+            threading.Thread(target=os.write, args=(handle, answer)).start()
+            honest(*arguments)
+            return True
+        take_over(early)
         """,
         (*FORGED, *NO_GAIN),
         track="all",

@@ -214,4 +214,17 @@ ESCAPING = (
         (*NOT_OK, *NO_GAIN),
     ),
     Attack("takes the library", doing("tensorops.softmax(x, out=out)", "import tensorops"), NOT_OK),
+    Attack(
+        "takes the library from where it stands",
+        """
+        import os, sys
+        folder = os.path.dirname(os.path.dirname(np.__file__))
+        tree = sys.modules["box"].__path__[0]
+        sys.path[:0] = [folder, *(os.path.join(tree, *[".."] * up) for up in range(6))]
+        import tensorops
+        def kernel(x, out): tensorops.softmax(x, out=out)
+        """,
+        REFUSED,
+        quick=True,
+    ),
 )

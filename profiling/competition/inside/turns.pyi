@@ -1,0 +1,12 @@
+from collections.abc import Callable
+from typing import Any
+
+def run(
+    requests: int,
+    answers: int,
+    kernel: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    call: int,
+    nothing: int,
+    done: int,
+) -> tuple[bytes, BaseException | None]: ...
