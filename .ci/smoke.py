@@ -13,10 +13,13 @@ import profiling
 import tensorops
 from tensorops.runtime import openmp
 
+# Of a source tree that was built in place.
+BUILT = {".so", ".pyd", ".c", ".html", ".pyc"}
+
 
 def data_files(folder: Path) -> set[str]:
-    """Return the files of a folder, by their paths in it."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    """Return the files of a package that no build makes, by their paths in it."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in BUILT)
     return {path.relative_to(folder).as_posix() for path in found}
 
 
@@ -34,11 +37,11 @@ def main() -> None:
         sys.exit("built with TENSOROPS_OPENMP=0, and OpenMP is enabled all the same")
 
     # What is read and not imported is easily left out of a wheel.
-    for parts in ("reporters/_page", "competition/pages", "competition/problems"):
-        needed = data_files(arguments.source / "profiling" / parts)
-        missing = needed - data_files(Path(profiling.__file__).parent / parts)
+    for package in (tensorops, profiling):
+        needed = data_files(arguments.source / package.__name__)
+        missing = needed - data_files(Path(package.__file__).parent)
         if missing:
-            sys.exit(f"the installed package lacks {', '.join(sorted(missing))} of profiling/{parts}")
+            sys.exit(f"the installed package {package.__name__} lacks {', '.join(sorted(missing))}")
     if (
         "softmax"
         not in subprocess.run(

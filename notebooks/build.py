@@ -2,7 +2,7 @@
 
 ``sync`` writes the ``.ipynb`` beside each script, without outputs. ``student`` writes notebooks without the
 solutions, ``instructor`` with them; both carry the metadata that nbgrader reads. ``run`` executes the
-notebooks and says how long each took.
+notebooks and says how long each took; ``run --to FOLDER`` keeps them there with their outputs.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def text_of(notebook: NotebookNode) -> str:
     return str(nbformat.writes(notebook)) + "\n"
 
 
-def run(script: Path, seconds: int = 90) -> float:
+def run(script: Path, seconds: int = 90, folder: Path | None = None) -> float:
     """Execute a notebook and return how long it took.
 
     Parameters
@@ -96,6 +96,8 @@ def run(script: Path, seconds: int = 90) -> float:
         Its script.
     seconds : int
         Time that no cell may exceed.
+    folder : Path, optional
+        Where the notebook is written with its outputs.
 
     Returns
     -------
@@ -112,7 +114,11 @@ def run(script: Path, seconds: int = 90) -> float:
     notebook = notebook_of(script)
     start = time.perf_counter()
     NotebookClient(notebook, timeout=seconds, resources={"metadata": {"path": str(HERE)}}).execute()
-    return time.perf_counter() - start
+    taken = time.perf_counter() - start
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{script.stem}.ipynb").write_text(text_of(notebook), encoding="utf-8")
+    return taken
 
 
 def main(words: list[str]) -> int:
@@ -127,11 +133,12 @@ def main(words: list[str]) -> int:
         parsed.add_argument("folder", type=Path)
     parsed = verbs.add_parser("run", help="execute the notebooks")
     parsed.add_argument("names", nargs="*", help="numbers or names; all by default")
+    parsed.add_argument("--to", type=Path, metavar="FOLDER", help="write them there, with their outputs")
     arguments = parser.parse_args(words)
     for script in scripts():
         if arguments.verb == "run":
             if not arguments.names or any(script.stem.startswith(name) for name in arguments.names):
-                print(f"{script.stem}: {run(script):.0f} s", flush=True)
+                print(f"{script.stem}: {run(script, folder=arguments.to):.0f} s", flush=True)
             continue
         notebook = notebook_of(script)
         target = script.with_suffix(".ipynb")

@@ -42,11 +42,6 @@ def test_every_public_name_exists() -> None:
     assert len(set(tensorops.__all__)) == len(tensorops.__all__)
 
 
-def test_version_is_that_of_the_metadata() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert tensorops.__version__ == project["version"]
-
-
 def examples(module: ModuleType) -> list[doctest.DocTest]:
     """Return the doctests of a compiled module, each once: Cython repeats them in ``__test__``."""
     found = doctest.DocTestFinder(exclude_empty=True).find(module)
