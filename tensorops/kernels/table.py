@@ -158,7 +158,7 @@ def all_rows(machine: str | None = None) -> tuple[KernelRow, ...]:
 
     Examples
     --------
-    >>> len(all_rows()) == sum(len(family_rows(family)) for family in FAMILIES)
-    True
+    >>> sorted({row.isa for row in all_rows("aarch64")})
+    ['neon', 'portable']
     """
     return tuple(row for family in FAMILIES for row in family_rows(family, machine))
