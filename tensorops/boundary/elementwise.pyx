@@ -25,6 +25,10 @@ np.import_array()
 cdef enum:
     # Elements below which giving up the interpreter lock costs more than it lets others gain.
     RELEASE_ELEMENTS = 1 << 12
+    # How an operand lies to the first: otherwise, element by element, or as one row for all of its rows.
+    OTHERWISE
+    WHOLE
+    ROW
 
 
 cdef class Operation:
@@ -66,10 +70,25 @@ cdef Operation chosen(str name, dict operations, approximate):
     return <Operation> found
 
 
+cdef inline int form_of(object operand, np.ndarray first, int dtype):
+    if not plain(operand, dtype):
+        return OTHERWISE
+    if same_shape(first, <np.ndarray> operand):
+        return WHOLE
+    if (
+        np.PyArray_NDIM(<np.ndarray> operand) == 1 and np.PyArray_SIZE(first) > 0
+        and np.PyArray_DIMS(<np.ndarray> operand)[0] == np.PyArray_DIMS(first)[np.PyArray_NDIM(first) - 1]
+    ):
+        return ROW
+    return OTHERWISE
+
+
 cdef object compute(Operation operation, object x, object y, object z, object out, double p0, double p1):
-    """Compute contiguous arrays of one shape straight away, anything else by the general way."""
+    """Compute contiguous arrays straight away, of one shape or with a row for all, others the general way."""
     cdef int dtype, threads
-    cdef Py_ssize_t n
+    cdef int form = WHOLE
+    cdef int third_form = WHOLE
+    cdef Py_ssize_t n, run
     cdef double parameters[2]
     cdef Decision decision
     cdef np.ndarray first, result
@@ -93,19 +112,28 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
         if out is not x and (not same_shape(first, result) or not apart(first, result)):
             return general(operation, x, y, z, out, p0, p1)
     if operation.count > 1:
-        if not plain(y, dtype) or not same_shape(first, <np.ndarray> y):
-            return general(operation, x, y, z, out, p0, p1)
-        if out is not None and not apart(<np.ndarray> y, result):
+        form = form_of(y, first, dtype)
+        if form == OTHERWISE:
             return general(operation, x, y, z, out, p0, p1)
         second = np.PyArray_DATA(<np.ndarray> y)
-    if operation.count > 2:
-        if not plain(z, dtype) or not same_shape(first, <np.ndarray> z):
+        if out is not None and (
+            not apart(<np.ndarray> y, result) or form == ROW and second == np.PyArray_DATA(result)
+        ):
             return general(operation, x, y, z, out, p0, p1)
-        if out is not None and not apart(<np.ndarray> z, result):
+    if operation.count > 2:
+        third_form = form_of(z, first, dtype)
+        if third_form == OTHERWISE:
             return general(operation, x, y, z, out, p0, p1)
         third = np.PyArray_DATA(<np.ndarray> z)
+        if out is not None and (
+            not apart(<np.ndarray> z, result) or third_form == ROW and third == np.PyArray_DATA(result)
+        ):
+            return general(operation, x, y, z, out, p0, p1)
     n = np.PyArray_SIZE(first)
-    choose(operation.number, np.PyArray_ITEMSIZE(first), n, 1, 1, 1, LAYOUT_C, &decision)
+    run = 1
+    if form == ROW or third_form == ROW:
+        run = np.PyArray_DIMS(first)[np.PyArray_NDIM(first) - 1]
+    choose(operation.number, np.PyArray_ITEMSIZE(first), n, run, 1, 1, LAYOUT_C, &decision)
     if decision.path == PATH_NUMPY:
         # As quiet as the kernels.
         with numpy.errstate(all="ignore"):
@@ -116,6 +144,12 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
         prepare()
     if out is None:
         result = np.PyArray_EMPTY(np.PyArray_NDIM(first), np.PyArray_DIMS(first), dtype, 0)
+    if form == ROW or third_form == ROW:
+        run_rows(
+            operation.formula, first, second, third, result, form == ROW, third_form == ROW, p0, p1,
+            threads_for(n, decision.threads),
+        )
+        return result
     parameters[0] = p0
     parameters[1] = p1
     if n < RELEASE_ELEMENTS:
@@ -131,6 +165,41 @@ cdef object compute(Operation operation, object x, object y, object z, object ou
             np.PyArray_DATA(result), parameters, threads,
         )
     return result
+
+
+cdef void run_rows(
+    int formula, np.ndarray first, void *second, void *third, np.ndarray result, bint second_repeats,
+    bint third_repeats, double p0, double p1, int threads,
+):
+    """Compute contiguous rows with operands that are one row for all; none is empty."""
+    cdef Sweep sweep
+    cdef Py_ssize_t columns = np.PyArray_DIMS(first)[np.PyArray_NDIM(first) - 1]
+    cdef int k
+    sweep.formula = formula
+    sweep.function = NULL
+    sweep.several = False
+    sweep.itemsize = np.PyArray_ITEMSIZE(first)
+    sweep.dims = 2
+    sweep.shape[0] = np.PyArray_SIZE(first) // columns
+    sweep.shape[1] = columns
+    sweep.parameters[0] = p0
+    sweep.parameters[1] = p1
+    sweep.data[0] = <char *> np.PyArray_DATA(first)
+    sweep.data[1] = <char *> second
+    sweep.data[2] = <char *> third
+    sweep.data[3] = <char *> np.PyArray_DATA(result)
+    for k in range(OPERANDS):
+        sweep.strides[k][0] = columns * sweep.itemsize
+        sweep.strides[k][1] = sweep.itemsize
+    if second_repeats:
+        sweep.strides[1][0] = 0
+    if third_repeats:
+        sweep.strides[2][0] = 0
+    if np.PyArray_SIZE(first) < RELEASE_ELEMENTS:
+        run_sweep(&sweep, 1)
+        return
+    with nogil:
+        run_sweep(&sweep, threads)
 
 
 cdef object by_numpy(Operation operation, tuple operands, object out, double p0, double p1):

@@ -101,6 +101,38 @@ def test_strides_and_broadcasting(item: Elementwise, form: str, kind: str, dtype
         check(item, form, kind, [first, *small], result)
 
 
+OF_SEVERAL_OPERANDS = pytest.mark.parametrize(
+    ("item", "form", "kind"), list(calls(lambda item, form: len(item.operands) > 1))
+)
+
+
+@OF_SEVERAL_OPERANDS
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_row_for_all_rows(item: Elementwise, form: str, kind: str, dtype: str) -> None:
+    # Rows that many, few and no copies of fit a block of, and shares of two threads.
+    for shape in ((1, 5), (7, 1), (301, 3), (2, 3, 33), (13, 100), (5, 700), (700, 100), (0, 4), (4, 0)):
+        first, *others = operands_of(item, shape, dtype)
+        for number in range(1, 2 ** len(others)):
+            rest = [np.resize(x, shape[-1]) if number >> place & 1 else x for place, x in enumerate(others)]
+            more = {} if form else {"out": first.copy()}
+            check(item, form, kind, [first, *rest], call(item, form, kind, [first.copy(), *rest], **more))
+
+
+@OF_SEVERAL_OPERANDS
+def test_a_row_of_the_array_itself_is_numpy_s_or_refused(item: Elementwise, form: str, kind: str) -> None:
+    first = operands_of(item, (4, 6), "float32")[0]
+    assert form == "_"
+    before = first.copy()
+    operands = [first, *[first[0]] * (len(item.operands) - 1)]
+    if item.numpy:
+        call(item, form, kind, operands)
+        check(item, form, kind, [before, *[before[0]] * (len(operands) - 1)], first)
+    else:
+        with pytest.raises(ValueError, match="overlaps"):
+            call(item, form, kind, operands)
+        assert np.array_equal(first, before)
+
+
 @EVERY
 def test_in_place_on_a_view_changes_the_view_alone(item: Elementwise, form: str, kind: str) -> None:
     base = operands_of(item, (8, 9), "float32")[0]

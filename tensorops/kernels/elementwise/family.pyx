@@ -183,6 +183,40 @@ cdef void join_axes(Sweep *sweep) noexcept nogil:
             sweep.strides[k][0] = sweep.itemsize
 
 
+cdef bint repeats_short_lines(const Sweep *sweep) noexcept nogil:
+    """Whether it is a matrix of short rows with operands that are one row for all, such as a bias."""
+    cdef Py_ssize_t width = sweep.shape[1] * sweep.itemsize
+    cdef Py_ssize_t step
+    cdef int k
+    if sweep.dims != 2 or sweep.several or 2 * width > BLOCK_BYTES:
+        return False
+    for k in range(OPERANDS):
+        step = sweep.strides[k][0]
+        if sweep.strides[k][1] != sweep.itemsize or step != width and (step != 0 or k == OPERANDS - 1):
+            return False
+    return True
+
+
+cdef void run_repeated(const Sweep *sweep, Py_ssize_t line, Py_ssize_t stop) noexcept nogil:
+    """Compute several short rows in one run, beside as many copies of the row that they share."""
+    cdef char buffers[OPERANDS][BLOCK_BYTES]
+    cdef char *part[OPERANDS]
+    cdef Py_ssize_t width = sweep.shape[1] * sweep.itemsize
+    cdef Py_ssize_t count = min(BLOCK_BYTES // width, stop - line)
+    cdef Py_ssize_t i
+    cdef int k
+    for k in range(OPERANDS):
+        if sweep.strides[k][0] == 0:
+            for i in range(count):
+                memcpy(buffers[k] + i * width, sweep.data[k], width)
+    while line < stop:
+        count = min(count, stop - line)
+        for k in range(OPERANDS):
+            part[k] = &buffers[k][0] if sweep.strides[k][0] == 0 else sweep.data[k] + line * width
+        sweep.function(count * sweep.shape[1], part[0], part[1], part[2], part[3], sweep.parameters)
+        line += count
+
+
 cdef void run_part(void *context, int thread, int threads) noexcept nogil:
     cdef const Sweep *sweep = <const Sweep *> context
     cdef sweep_t function = sweep.function
@@ -198,6 +232,9 @@ cdef void run_part(void *context, int thread, int threads) noexcept nogil:
         lines *= sweep.shape[d]
     if lines >= threads:
         start, stop = lines * thread // threads, lines * (thread + 1) // threads
+        if repeats_short_lines(sweep):
+            run_repeated(sweep, start, stop)
+            return
     else:
         # Few long lines: each thread takes a part of every one.
         start, stop = 0, lines
