@@ -1,7 +1,7 @@
 """Whole training steps as cases: forward, backward and the optimizer's step of a small network.
 
 Each has the face of an operation: operands, of which the parameters and the optimizer's state are changed; a
-definition in float64; a form as a NumPy user writes it; one of this library.
+definition in float64; a form as a NumPy user writes it; one of this library; one in PyTorch.
 """
 
 from __future__ import annotations
@@ -14,104 +14,93 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorops.numpy_twins import optim
+from tensorops.operations import OPERATIONS
 from tensorops.specs.spec import NO_PARAMS, OpSpec, Params, Shape
+
+from .networks import CLASSES, NETWORKS, Network
 
 Array = NDArray[Any]
 
-BATCH, INPUTS, HIDDEN, CLASSES = 64, 784, 256, 10
 RATES = MappingProxyType({"sgd": 0.1, "adam": 1e-3})
 FIRST_STEP = 10
 """Adam's state is that of the tenth step: neither all zeros nor corrected by much."""
-WEIGHTS: tuple[tuple[int, ...], ...] = ((INPUTS, HIDDEN), (HIDDEN,), (HIDDEN, CLASSES), (CLASSES,))
-# Errors grow through both layers; of Adam's step by the root of a small moment.
-TOLERANCE = 2e4
+FLOPS = MappingProxyType({"sgd": 2, "adam": 13})
+"""Of the optimizer, for each parameter."""
+TOLERANCE = 2e-4
+"""Of the largest parameter, in float32: errors grow through all layers."""
 
 
-def _shapes(optimizer: str, batch: int = BATCH) -> tuple[tuple[int, ...], ...]:
-    moments = WEIGHTS * 2 if optimizer == "adam" else ()
-    return ((batch, INPUTS), (batch,), *WEIGHTS, *moments)
+def _twin(name: str) -> Callable[..., Any]:
+    function = OPERATIONS[name].numpy_function()
+    assert function is not None
+    return function
 
 
-def _operands(
-    shapes: Sequence[Shape], dtype: Any, rng: np.random.Generator, params: Params = NO_PARAMS
-) -> tuple[Array, ...]:
-    x, labels, *rest = shapes
-    count = len(WEIGHTS)
-    weights = [(rng.standard_normal(shape) / math.sqrt(shape[0])).astype(dtype) for shape in rest[:count]]
-    first = [(1e-2 * rng.standard_normal(shape)).astype(dtype) for shape in rest[count : 2 * count]]
-    second = [(1e-4 * (0.5 + rng.random(shape))).astype(dtype) for shape in rest[2 * count : 3 * count]]
-    inputs = rng.standard_normal(x).astype(dtype)
-    return inputs, rng.integers(0, CLASSES, labels), *weights, *first, *second
+def _ours(name: str) -> Callable[..., Any]:
+    import tensorops
+
+    function: Callable[..., Any] = getattr(tensorops, name)
+    return function
 
 
 def numpy_step(
-    x: Array, labels: Array, *state: Array, out: Sequence[Array] | None = None, optimizer: str = "sgd"
+    x: Array, target: Array, *state: Array, out: Sequence[Array] | None = None, network: str, optimizer: str
 ) -> tuple[Array, ...]:
     """Return parameters and state after a step, as a NumPy user computes them."""
-    w1, b1, w2, b2 = state[:4]
-    hidden = np.maximum(x @ w1 + b1, 0)
-    scores = hidden @ w2 + b2
-    scores -= scores.max(axis=1, keepdims=True)
-    chances = np.exp(scores)
-    chances /= chances.sum(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-    # The loss is part of every step: a user looks at it.
-    float(-np.log(chances[rows, labels]).mean())
-    chances[rows, labels] -= 1
-    grad = chances / x.dtype.type(len(labels))
-    back = (grad @ w2.T) * (hidden > 0)
-    gradients = (x.T @ back, back.sum(axis=0), hidden.T @ grad, grad.sum(axis=0))
+    model = NETWORKS[network]
+    weights = state[: len(model.weights)]
+    if model.by_hand is not None:
+        gradients = model.by_hand(x, target, *weights)
+    else:
+        gradients = model.gradients(_twin, x, target, *weights)
     if optimizer == "sgd":
-        results = tuple(weight - RATES["sgd"] * grad for weight, grad in zip(state, gradients, strict=True))
+        results = tuple(weight - RATES["sgd"] * grad for weight, grad in zip(weights, gradients, strict=True))
     else:
         moved = [
-            optim.adam_step(weight, grad, m, v, step=FIRST_STEP, lr=RATES["adam"])
-            for weight, grad, m, v in zip(state[:4], gradients, state[4:8], state[8:], strict=True)
+            _twin("adam_step_")(*parts, step=FIRST_STEP, lr=RATES["adam"])
+            for parts in _with_moments(state, gradients)
         ]
         results = tuple(part[place] for place in range(3) for part in moved)
     if out is None:
         return results
-    for target, result in zip(out, results, strict=True):
-        target[...] = result
+    for array, result in zip(out, results, strict=True):
+        array[...] = result
     return tuple(out)
 
 
-def tensorops_step(x: Array, labels: Array, *state: Array, optimizer: str = "sgd") -> None:
+def tensorops_step(x: Array, target: Array, *state: Array, network: str, optimizer: str) -> None:
     """Change parameters and state by a step of this library's operations."""
-    import tensorops
-
-    w1, b1, w2, b2 = state[:4]
-    hidden = tensorops.linear(x, w1, b1, activation="relu")
-    scores = tensorops.linear(hidden, w2, b2)
-    tensorops.cross_entropy(scores, labels)
-    grad = tensorops.cross_entropy_backward(scores, labels)
-    back, dw2, db2 = tensorops.linear_backward(grad, hidden, w2)
-    tensorops.relu_backward_(back, hidden)
-    gradients = (tensorops.matmul(x.T, back), back.sum(axis=0), dw2, db2)
+    model = NETWORKS[network]
+    weights = state[: len(model.weights)]
+    gradients = model.gradients(_ours, x, target, *weights)
     if optimizer == "sgd":
-        for weight, slope in zip(state, gradients, strict=True):
-            tensorops.sgd_step_(weight, slope, lr=RATES["sgd"])
+        change = _ours("sgd_step_")
+        for weight, grad in zip(weights, gradients, strict=True):
+            change(weight, grad, lr=RATES["sgd"])
     else:
-        for weight, slope, m, v in zip(state[:4], gradients, state[4:8], state[8:], strict=True):
-            tensorops.adam_step_(weight, slope, m, v, step=FIRST_STEP, lr=RATES["adam"])
+        change = _ours("adam_step_")
+        for parts in _with_moments(state, gradients):
+            change(*parts, step=FIRST_STEP, lr=RATES["adam"])
 
 
-def torch_step(torch: Any, x: Any, labels: Any, *state: Any, optimizer: str = "sgd") -> Callable[[], Any]:
+def torch_step(
+    torch: Any, x: Any, target: Any, *state: Any, network: str, optimizer: str
+) -> Callable[[], None]:
     """Return a step of PyTorch's eager mode, with its own gradients and its own optimizer."""
-    w1, b1, w2, b2 = parameters = [tensor.requires_grad_() for tensor in state[:4]]
+    model = NETWORKS[network]
+    count = len(model.weights)
+    parameters = [tensor.requires_grad_() for tensor in state[:count]]
     if optimizer == "sgd":
         stepper = torch.optim.SGD(parameters, lr=RATES["sgd"])
     else:
         stepper = torch.optim.Adam(parameters, lr=RATES["adam"])
-        for weight, m, v in zip(parameters, state[4:8], state[8:], strict=True):
+        for weight, m, v in zip(parameters, state[count : 2 * count], state[2 * count :], strict=True):
             counted = torch.tensor(float(FIRST_STEP - 1))
             stepper.state[weight] = {"step": counted, "exp_avg": m, "exp_avg_sq": v}
 
     def step() -> None:
         with torch.enable_grad():
-            hidden = torch.relu(torch.addmm(b1, x, w1))
-            loss = torch.nn.functional.cross_entropy(torch.addmm(b2, hidden, w2), labels)
+            loss = model.torch_loss(torch, x, target, *parameters)
             stepper.zero_grad()
             loss.backward()
             stepper.step()
@@ -120,58 +109,83 @@ def torch_step(torch: Any, x: Any, labels: Any, *state: Any, optimizer: str = "s
     return step
 
 
-def _reference(*operands: Array, optimizer: str = "sgd") -> tuple[Array, ...]:
+def _with_moments(state: Sequence[Array], gradients: Sequence[Array]) -> list[tuple[Array, ...]]:
+    count = len(gradients)
+    moments = state[count : 2 * count], state[2 * count :]
+    return list(zip(state[:count], gradients, *moments, strict=True))
+
+
+def _reference(*operands: Array, **params: Any) -> tuple[Array, ...]:
     wide = [x if x.dtype.kind == "i" else x.astype(np.float64) for x in operands]
-    return numpy_step(*wide, optimizer=optimizer)
+    return numpy_step(*wide, **params)
 
 
-def _bound(*operands: Array, optimizer: str = "sgd") -> tuple[Array, ...]:
-    eps = float(np.finfo(operands[0].dtype).eps)
-    results = _reference(*operands, optimizer=optimizer)
-    rate = RATES[optimizer] if optimizer == "adam" else 0.0
-    return tuple(
-        np.full(part.shape, TOLERANCE * eps * max(float(np.abs(part).max()) * 1e-2, rate)) for part in results
-    )
+def _bound(*operands: Array, **params: Any) -> tuple[Array, ...]:
+    unit = TOLERANCE * float(np.finfo(operands[0].dtype).eps) / float(np.finfo(np.float32).eps)
+    results = _reference(*operands, **params)
+    # Adam divides by the root of a moment, so that a small gradient's error counts in full.
+    least = RATES["adam"] if params["optimizer"] == "adam" else 0.0
+    return tuple(np.full(part.shape, unit * max(float(np.abs(part).max()), least)) for part in results)
 
 
-def _flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
-    batch = int(shapes[0][0])
-    products = 2 * batch * (2 * INPUTS * HIDDEN + 3 * HIDDEN * CLASSES)
-    each = 2 if params.get("optimizer", "sgd") == "sgd" else 13
-    return products + each * sum(map(math.prod, WEIGHTS))
+def _spec(name: str, network: Network, optimizer: str) -> OpSpec:
+    count = len(network.weights)
+    moments = network.weights * 2 if optimizer == "adam" else ()
+    parameters = sum(map(math.prod, network.weights))
 
+    def shapes_of(sizes: Sequence[int], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
+        batch = sizes[0]
+        return ((batch, *network.example), (batch, *network.target), *network.weights, *moments)
 
-def _bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
-    # Weights are read forwards and backwards; gradients are written and read; all state is read and written.
-    moved = 4 if params.get("optimizer", "sgd") == "sgd" else 8
-    return itemsize * (2 * math.prod(shapes[0]) + moved * sum(map(math.prod, WEIGHTS)))
+    def operands(
+        shapes: Sequence[Shape], dtype: Any, rng: np.random.Generator, params: Params = NO_PARAMS
+    ) -> tuple[Array, ...]:
+        def drawn(shape: Shape, factor: float = 1.0) -> Array:
+            return (factor * rng.standard_normal(shape)).astype(dtype)
 
+        x, target, *rest = shapes
+        expected = drawn(target) if network.target else rng.integers(0, CLASSES, target)
+        sides = [math.prod(shape[1:]) if len(shape) == 4 else shape[0] for shape in network.weights]
+        weights = [drawn(shape, 1 / math.sqrt(side)) for shape, side in zip(rest, sides, strict=False)]
+        first = [drawn(shape, 1e-2) for shape in rest[count : 2 * count]]
+        second = [(1e-4 * (0.5 + rng.random(shape))).astype(dtype) for shape in rest[2 * count :]]
+        return drawn(x), expected, *weights, *first, *second
 
-def _out_shape(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(map(int, shape)) for shape in shapes[2:])
+    def flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
+        return network.flops * int(shapes[0][0]) + FLOPS[optimizer] * parameters
 
+    def least_bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
+        # Weights are read forwards and backwards; gradients are written and read; state is read and written.
+        moved = 4 if optimizer == "sgd" else 8
+        return itemsize * (2 * math.prod(shapes[0]) + moved * parameters)
 
-def _step(optimizer: str) -> OpSpec:
-    shapes = _shapes(optimizer)
+    def out_shape(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(map(int, shape)) for shape in shapes[2:])
+
+    shapes = shapes_of((network.batch, 1, 1, 1))
     return OpSpec(
-        name=f"mlp_{optimizer}",
-        signature="(x, labels, *state)",
+        name=name,
+        signature="(x, target, *state)",
         cost_class="training",
-        flops=_flops,
-        bytes=_bytes,
+        flops=flops,
+        bytes=least_bytes,
         sizes=lambda shapes, params=NO_PARAMS: (int(shapes[0][0]), 1, 1, 1),
-        shapes_of=lambda sizes, params=NO_PARAMS: _shapes(optimizer, sizes[0]),
-        out_shape=_out_shape,
+        shapes_of=shapes_of,
+        out_shape=out_shape,
         reference=_reference,
         numpy_twin=numpy_step,
         error_bound=_bound,
         outputs=len(shapes) - 2,
         changed=tuple(range(2, len(shapes))),
-        operands=_operands,
+        operands=operands,
         example_shapes=(shapes,),
-        example_params=(MappingProxyType({"optimizer": optimizer}),),
+        example_params=(MappingProxyType({"network": name.partition("_")[0], "optimizer": optimizer}),),
     )
 
 
-STEPS: dict[str, OpSpec] = {f"mlp_{name}": _step(name) for name in RATES}
-"""By name: a two-layer network on a batch of 64, with gradient descent and with Adam."""
+_PAIRS = (("mlp", "sgd"), ("mlp", "adam"), ("cnn", "sgd"), ("transformer", "adam"))
+STEPS: dict[str, OpSpec] = {
+    f"{network}_{optimizer}": _spec(f"{network}_{optimizer}", NETWORKS[network], optimizer)
+    for network, optimizer in _PAIRS
+}
+"""By name: a network and its optimizer."""

@@ -185,8 +185,8 @@ def _difference(result: NDArray[Any], expected: Any, bound: Any) -> str | None:
 
 
 def _size(values: Any) -> float:
-    """Return the size of an array's largest element, at least 1."""
-    return max(1.0, float(np.abs(values).max(initial=0.0, where=np.isfinite(values))))
+    """Return the size of an array's largest element that is finite."""
+    return float(np.abs(values).max(initial=0.0, where=np.isfinite(values)))
 
 
 def check_equal(result: NDArray[Any], expected: NDArray[Any]) -> str | None:

@@ -1,5 +1,6 @@
 """The rivals compute what they are measured on; verification says so."""
 
+import functools
 import importlib.util
 import math
 
@@ -43,6 +44,13 @@ CASES = list(
 )
 
 
+@functools.cache
+def checked(case):
+    """Return operands and their check, made once for all libraries."""
+    operands = case.operands()
+    return operands, Check(case, operands)
+
+
 @pytest.mark.parametrize("library", ["tensorops", *RIVALS])
 def test_rivals_compute_the_cases(library):
     if importlib.util.find_spec(library) is None:
@@ -54,9 +62,10 @@ def test_rivals_compute_the_cases(library):
     for case in cases:
         if contender.lacks_case(case) is not None:
             continue
-        operands, out = case.operands(), case.results()
+        operands, check = checked(case)
+        out = case.results()
         contender.loop(case, operands, out)(1)
-        assert Check(case, operands).problem(out, own_bounds=contender.own_bounds) is None, case
+        assert check.problem(out, own_bounds=contender.own_bounds) is None, case
         measured += 1
     assert measured > (2 if len(cases) < len(CASES) else 20)
 
@@ -116,3 +125,15 @@ def test_a_rival_is_held_to_what_rounding_explains_and_ours_to_its_bounds():
     wrong = near.copy()
     wrong[7] += 1e-2
     assert check.problem(wrong, own_bounds=False) == "wrong result in 1 of 100 elements"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_training_step_that_leaves_a_parameter_as_it_was_is_wrong(name):
+    case = example_case(name, "float32")
+    operands, check = checked(case)
+    out = case.results()
+    LIBRARIES["numpy"].loop(case, operands, out)(1)
+    assert check.problem(out, own_bounds=False) is None
+    for place, before in enumerate(operands[2:]):
+        forgotten = (*out[:place], before, *out[place + 1 :])
+        assert check.problem(forgotten, own_bounds=False) is not None, place

@@ -55,11 +55,10 @@ class NumbaLibrary(Rival):
         if loops is not None:
             function = self._jitted(name, loops)
             numbers = loops.__defaults__ or ()
-            order = loops.__code__.co_varnames[: loops.__code__.co_argcount][-len(numbers) :]
-            given = [params.get(key, value) for key, value in zip(order, numbers, strict=False)]
-            results = out if isinstance(out, tuple) else (out,)
-            changed = any(result is operand for result in results for operand in operands)
-            arguments: list[Any] = [*operands, *given] if changed else [*operands, *results, *given]
+            names = loops.__code__.co_varnames[: loops.__code__.co_argcount]
+            given = [params.get(key, value) for key, value in zip(names[::-1], numbers[::-1], strict=False)]
+            results = (out if isinstance(out, tuple) else (out,)) if "out" in names else ()
+            arguments: list[Any] = [*operands, *results, *given[::-1]]
         else:
             function = self._elementwise(case)
             arguments = [*operands, out]
