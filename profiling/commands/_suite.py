@@ -23,7 +23,7 @@ from . import _suite_sections as sections
 from ._base import CommandError, nearest
 from ._bench_arguments import flat
 from ._bench_sections import assignments, remarks, schedule_data
-from ._suite_results import SCHEMA, SuiteCase, summary
+from ._suite_results import SCHEMA, SuiteCase, short_title, summary
 from ._suite_roofs import SuiteRoof, measure_roofs
 
 ALL = "all"
@@ -136,7 +136,7 @@ class _Suite:
         arguments = self.arguments
         full = arguments.suite == "full" and self.launches >= LAUNCHES["full"]
         published = full and not (self.stopped or arguments.check)
-        peaks = {roof.dtype: roof.peak for roof in self.roofs if roof.threads == threads[0]}
+        peaks = {roof.dtype: roof.peak / roof.threads for roof in reversed(self.roofs)}
         described = self.described | {"versions": self.versions, "peak_gflops_per_core": peaks}
         notes = remarks(described, self.versions, peaks, published)
         notes += [f"Left out: {reason}." for reason in self.missing.values()]
@@ -144,7 +144,10 @@ class _Suite:
             done, wanted = len(self.measurements), len(threads) * len(self.jobs)
             notes.insert(0, f"INCOMPLETE: {self.stopped} after {done} of {wanted} cases; these are finished.")
         failed = [one for one in self.measurements if OURS not in one.contenders]
-        notes += [f"FAILED: {one.case.op} {one.case.name}: {one.errors[OURS]}." for one in failed]
+        notes += [f"FAILED: {short_title(one.case)}: {one.errors[OURS]}." for one in failed]
+        untimed = 0 if self.stopped else len(threads) * len(self.jobs) - len(self.measurements)
+        if untimed:
+            notes.append(f"FAILED: {untimed} cases that nobody could compute.")
         settings = {"launches": self.launches, "schedule": schedule_data(self.schedule)}
         data = {
             "schema": SCHEMA,
@@ -165,7 +168,10 @@ class _Suite:
         head = sections.machine_section(described, notes)
         parts = sections.result_sections(self.results, self.groups)
         return Document(
-            f"bench --suite {arguments.suite}", (head, *parts), data, exit_code=code or int(bool(failed))
+            f"bench --suite {arguments.suite}",
+            (head, *parts),
+            data,
+            exit_code=code or int(bool(failed or untimed)),
         )
 
 

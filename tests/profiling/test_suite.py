@@ -112,6 +112,21 @@ def test_a_wrong_result_fails_and_a_wrong_rival_is_told(monkeypatch, capsys):
     assert "WRONG: adam_step_ 50 float32 step=10: wrong result in 3 of 8 rows." in capsys.readouterr().out
 
 
+def test_a_case_that_raises_is_told_and_fails(monkeypatch, capsys):
+    times = {"else": {"tensorops": 1e-6, "numpy": 2e-6}, "softmax": {"numpy": 1e-6}}
+    monkeypatch.setattr(_suite, "measure_launches", made_up(times, {"tensorops": "TypeError: no"}))
+    assert main([*ARGUMENTS, "--against", "numpy"]) == 1
+    assert "FAILED: softmax 4x10 float32: TypeError: no." in capsys.readouterr().out
+    all_of_it = made_up(times)
+
+    def some(jobs, *rest):
+        return all_of_it(jobs[:3], *rest)
+
+    monkeypatch.setattr(_suite, "measure_launches", some)
+    assert main([*ARGUMENTS, "--against", "numpy"]) == 1
+    assert "FAILED: 1 cases that nobody could compute." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("error", "code"), [(Interrupted, 130), (WorkerError, 1)])
 def test_what_was_finished_is_kept(monkeypatch, tmp_path, error, code, capsys):
     stand_in = made_up({"else": {"tensorops": 1e-6, "numpy": 2e-6}})
