@@ -83,6 +83,7 @@ except ModuleNotFoundError as _error:
 from tensorops.backends import backends, register_backend
 from tensorops.configuration import show_config
 from tensorops.dispatch.explanation import explain
+from tensorops.dispatch.precision import get_matmul_precision, set_matmul_precision
 from tensorops.dispatch.selection import use_backend
 from tensorops.fuse import fuse
 
@@ -117,6 +118,7 @@ __all__ = [
     "gelu",
     "gelu_",
     "gelu_backward_",
+    "get_matmul_precision",
     "get_num_threads",
     "install",
     "layer_norm",
@@ -137,6 +139,7 @@ __all__ = [
     "rms_norm",
     "rms_norm_backward",
     "scale_shift_",
+    "set_matmul_precision",
     "set_num_threads",
     "sgd_step_",
     "show_config",

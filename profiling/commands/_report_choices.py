@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorops
 from tensorops.dispatch.explanation import Explanation
@@ -28,16 +29,14 @@ def explain_cases(measurements: Sequence[Measurement]) -> list[Explanation]:
     list of Explanation
         One per measurement.
     """
-    return [
-        tensorops.explain(
-            measurement.case.op,
-            *measurement.case.shapes,
-            dtype=measurement.case.dtype,
-            threads=measurement.threads,
-            **dict(measurement.case.params),
+    found = []
+    for measurement in measurements:
+        case = measurement.case
+        params: dict[str, Any] = dict(case.params)
+        found.append(
+            tensorops.explain(case.op, *case.shapes, dtype=case.dtype, threads=measurement.threads, **params)
         )
-        for measurement in measurements
-    ]
+    return found
 
 
 def choices_section(

@@ -9,5 +9,8 @@ def linear(
     *,
     activation: str | None = None,
     out: NDArray[Any] | None = None,
+    precision: str | None = None,
 ) -> Any: ...
-def linear_backward(grad: ArrayLike, x: ArrayLike, weight: ArrayLike, *, bias: bool = True) -> Any: ...
+def linear_backward(
+    grad: ArrayLike, x: ArrayLike, weight: ArrayLike, *, bias: bool = True, precision: str | None = None
+) -> Any: ...

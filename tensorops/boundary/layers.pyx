@@ -10,6 +10,7 @@ import numpy
 from tensorops.activations import ACTIVATIONS as _ACTIVATIONS
 from tensorops.backends.owners import apply_by_owner
 from tensorops.boundary.arguments import answers_for_itself, common_arrays
+from tensorops.dispatch import precision as _precision
 from tensorops.dispatch.selection import active_backend
 from tensorops.numpy_twins import products as numpy_twins
 from tensorops.operations import OPERATIONS as _OPERATIONS
@@ -47,7 +48,7 @@ cdef dict LAYERS = {
 cdef int BACKWARD = table.operation_number("linear_backward")
 
 
-def linear(x, weight, bias=None, *, activation=None, out=None):
+def linear(x, weight, bias=None, *, activation=None, out=None, precision=None):
     """Return a fully connected layer: ``activation(x @ weight + bias)``, in the product's own pass.
 
     Parameters
@@ -62,6 +63,8 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
         Applied to each element of the result; gelu with the approximation behind its name.
     out : ndarray of shape (..., N), optional
         Where to put the result; may overlap an operand, may have any strides.
+    precision : {None, "highest", "high", "medium"}
+        How accurate a float32 product is at least; None as `set_matmul_precision` says, "highest" as a rule.
 
     Returns
     -------
@@ -73,8 +76,8 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     TypeError
         If `out` is not an array, or cannot take the result's dtype.
     ValueError
-        If the shapes do not fit each other, `out` has another shape or is read-only, or `activation` is not
-        known.
+        If the shapes do not fit each other, `out` has another shape or is read-only, or `activation` or
+        `precision` is not known.
     MemoryError
         If there is no memory for the result or for the kernels' work; nothing is written.
 
@@ -82,6 +85,7 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     --------
     tensorops.linear_backward : The gradients of a layer without activation.
     tensorops.matmul : The product alone.
+    tensorops.set_matmul_precision : The precision of all products, and what a lower one allows.
 
     Notes
     -----
@@ -99,15 +103,17 @@ def linear(x, weight, bias=None, *, activation=None, out=None):
     >>> tensorops.linear(x, weight, np.array([1.0, 1.0]), activation="relu")
     array([[12.,  0.]])
     """
+    if precision is not None:
+        _precision.asked_for(precision, "linear")
     if not calls.to_be_told() and plain(x) and plain(weight):
         if (bias is None or plain(bias)) and (out is None or plain(out)):
             result = layer(x, weight, bias, activation, out)
             if result is not None:
                 return result
-    return general(x, weight, bias, activation, out)
+    return general(x, weight, bias, activation, out, precision)
 
 
-def linear_backward(grad, x, weight, *, bias=True):
+def linear_backward(grad, x, weight, *, bias=True, precision=None):
     """Return the gradients of a fully connected layer without activation.
 
     Parameters
@@ -120,6 +126,8 @@ def linear_backward(grad, x, weight, *, bias=True):
         The layer's weights.
     bias : bool, default True
         Whether the gradient of the bias is wanted.
+    precision : {None, "highest", "high", "medium"}
+        How accurate float32 products are at least; None as `set_matmul_precision` says, "highest" as a rule.
 
     Returns
     -------
@@ -133,7 +141,7 @@ def linear_backward(grad, x, weight, *, bias=True):
     Raises
     ------
     ValueError
-        If the shapes do not fit each other.
+        If the shapes do not fit each other, or `precision` is not known.
     MemoryError
         If there is no memory for the results or for the kernels' work.
 
@@ -162,11 +170,13 @@ def linear_backward(grad, x, weight, *, bias=True):
     >>> dbias
     array([1., 0.])
     """
+    if precision is not None:
+        _precision.asked_for(precision, "linear_backward")
     if not calls.to_be_told() and plain(grad) and plain(x) and plain(weight):
         result = gradients(grad, x, weight, bool(bias))
         if result is not None:
             return result
-    return general_backward(grad, x, weight, bool(bias))
+    return general_backward(grad, x, weight, bool(bias), precision)
 
 
 cdef inline bint plain(object x) noexcept:
@@ -294,7 +304,9 @@ cdef int by_backend(
     return 0
 
 
-cdef object general(object x, object weight, object bias, object activation, object out):
+cdef object general(
+    object x, object weight, object bias, object activation, object out, object precision,
+):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef tuple operands = (x, weight) if bias is None else (x, weight, bias)
     known(activation)
@@ -303,11 +315,12 @@ cdef object general(object x, object weight, object bias, object activation, obj
         raise TypeError(f"linear: out must be an array, not {type(out).__name__}")
     foreign = [answers_for_itself(operand) for operand in operands]
     if any(foreign) or not (out is None or plain(out)):
-        result = apply_by_owner("linear", operands, params, out, active_backend())
+        asked = {**params, **_precision.as_parameter(precision)}
+        result = apply_by_owner("linear", operands, asked, out, active_backend())
         if result is not NotImplemented:
             return result
     if calls.to_be_told():
-        return calls.told("linear", linear, operands, {**params, "out": out})
+        return calls.told("linear", linear, operands, {**params, "out": out, "precision": precision})
     if any(foreign) or not (out is None or plain(out)):
         return by_numpy(operands, activation, out)
     arrays, common = common_arrays(operands)
@@ -424,16 +437,19 @@ cdef np.ndarray as_rows(np.ndarray x):
     return x.reshape((math.prod(shape[:-1]), shape[-1]))
 
 
-cdef object general_backward(object grad, object x, object weight, bint bias):
+cdef object general_backward(object grad, object x, object weight, bint bias, object precision):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef tuple operands = (grad, x, weight)
     foreign = any([answers_for_itself(operand) for operand in operands])
     if foreign:
-        result = apply_by_owner("linear_backward", operands, {"bias": bias}, None, active_backend())
+        asked = {"bias": bias, **_precision.as_parameter(precision)}
+        result = apply_by_owner("linear_backward", operands, asked, None, active_backend())
         if result is not NotImplemented:
             return result
     if calls.to_be_told():
-        return calls.told("linear_backward", linear_backward, operands, {"bias": bias})
+        return calls.told(
+            "linear_backward", linear_backward, operands, {"bias": bias, "precision": precision}
+        )
     if not foreign:
         arrays, common = common_arrays(operands)
         if common.char in "fd":

@@ -4,6 +4,7 @@ cimport numpy as np
 
 import numpy
 
+from tensorops.dispatch import precision as _precision
 from tensorops.dispatch import running
 from tensorops.dispatch.selection import active_backend
 from tensorops.dispatch.table import path_name as table_path_name
@@ -30,7 +31,7 @@ cdef enum:
     RELEASE_WORK = 1 << 14
 
 
-def matmul(a, b, /, out=None, *, backend=None):
+def matmul(a, b, /, out=None, *, backend=None, precision=None):
     """Return the matrix product of two arrays, as ``numpy.matmul`` does.
 
     Parameters
@@ -43,6 +44,8 @@ def matmul(a, b, /, out=None, *, backend=None):
         Where to put the result; may overlap an operand, may have any strides.
     backend : str, optional
         Compute with this backend; by default the path that was measured to be the fastest here.
+    precision : {None, "highest", "high", "medium"}
+        How accurate a float32 product is at least; None as `set_matmul_precision` says, "highest" as a rule.
 
     Returns
     -------
@@ -54,14 +57,15 @@ def matmul(a, b, /, out=None, *, backend=None):
     TypeError
         If `out` is not an array, or cannot take the result's dtype.
     ValueError
-        If the shapes do not match, `out` has another shape or is read-only, or `backend` is not
-        known.
+        If the shapes do not match, `out` has another shape or is read-only, or `backend` or `precision` is
+        not known.
     MemoryError
         If there is no memory for the result or for the kernels' work; nothing is written.
 
     See Also
     --------
     tensorops.explain : Which path a product takes, and why.
+    tensorops.set_matmul_precision : The precision of all products, and what a lower one allows.
 
     Notes
     -----
@@ -84,11 +88,13 @@ def matmul(a, b, /, out=None, *, backend=None):
     >>> tensorops.matmul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 10.0]))
     array([21., 43.])
     """
+    if precision is not None:
+        _precision.asked_for(precision, "matmul")
     if backend is None and np.PyArray_CheckExact(a) and np.PyArray_CheckExact(b):
         result = matrices(<np.ndarray> a, <np.ndarray> b, out)
         if result is not None:
             return result
-    return general(a, b, out, backend)
+    return general(a, b, out, backend, precision)
 
 
 cdef inline void extent(np.ndarray x, char **first, char **last) noexcept:
@@ -232,17 +238,17 @@ cdef bint answers_for_itself(object operand):
     return hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_wrap__")
 
 
-cdef object general(object a, object b, object out, object backend):
+cdef object general(object a, object b, object out, object backend, object precision):
     """Bring any operands into the form of the kernels, or hand them to NumPy."""
     cdef int dtype
     cdef bint ready_made = np.PyArray_CheckExact(a) and np.PyArray_CheckExact(b)
     if not ready_made or not (out is None or np.PyArray_CheckExact(out)):
         # Before anybody is told of the call: it is told of the parts when they are computed.
-        result = by_owner("matmul", (a, b), {}, out, backend)
+        result = by_owner("matmul", (a, b), _precision.as_parameter(precision), out, backend)
         if result is not NotImplemented:
             return result
     if calls.to_be_told():
-        return calls.told("matmul", matmul, (a, b), {"out": out, "backend": backend})
+        return calls.told("matmul", matmul, (a, b), {"out": out, "backend": backend, "precision": precision})
     if backend is not None:
         from tensorops.backends import get_backend
 

@@ -14,12 +14,16 @@ from tensorops.backends import usable_paths
 from tensorops.backends.base import FLOAT_DTYPES, Call, ComputeBackend, layout_letter
 from tensorops.backends.owners import owner_of
 from tensorops.dispatch import policy, schema, selection, table
+from tensorops.dispatch.precision import asked_for
 from tensorops.operations import OPERATIONS
+from tensorops.precisions import DEFAULT, error_factor
 from tensorops.runtime import openmp
 
 # Columns of the text. Only a file's name may be longer: it is there to be copied.
 WIDTH = 100
 _PROFILE = "  profile: "
+_PRODUCTS = ("matmul", "linear", "linear_backward")
+_GRADIENTS = ("linear_backward",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Explanation:
         The path, the reason and the candidates.
     profile : str or None
         The profile file in use; None without one.
+    precision : str or None
+        The precision that a product is asked for; None of other operations, and of what NumPy computes.
 
     Examples
     --------
@@ -47,6 +53,19 @@ class Explanation:
     representative: tuple[tuple[int, ...], ...]
     choice: policy.Choice
     profile: str | None
+    precision: str | None = None
+
+    @property
+    def error_factor(self) -> float | None:
+        """Bound of a product's error, over the sum of the terms' magnitudes; None where there is none."""
+        if self.precision is None:
+            return None
+        eps = float(np.finfo(self.call.dtype).eps)
+        rows, depth, columns, _ = OPERATIONS[self.call.op].sizes(self.call.shapes, dict(self.call.params))
+        if self.call.op in _GRADIENTS:
+            # They are sums over the columns, and over the rows.
+            depth = max(rows, columns)
+        return error_factor(depth, eps)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as values that JSON knows.
@@ -55,8 +74,9 @@ class Explanation:
         -------
         dict
             "op", "dtype", "shapes", "layout", "threads", "size_class", "path", "reason",
-            "chosen_threads", "profile", "measured" (the nearest measured call's shapes, dtype, layout and
-            threads, or None) and "candidates" (see `tensorops.dispatch.policy.Candidate`).
+            "chosen_threads", "profile", "precision", "error_factor", "measured" (the nearest measured call's
+            shapes, dtype, layout and threads, or None) and "candidates" (see
+            `tensorops.dispatch.policy.Candidate`).
 
         Examples
         --------
@@ -75,6 +95,8 @@ class Explanation:
             "chosen_threads": self.choice.threads,
             "reason": self.choice.reason,
             "profile": self.profile,
+            "precision": self.precision,
+            "error_factor": self.error_factor,
             "measured": entry
             and {
                 "shapes": [list(shape) for shape in entry.shapes],
@@ -103,6 +125,8 @@ class Explanation:
         if self.representative != call.shapes:
             middle = _operands(call.op, self.representative)
             lines.append(f"  size class: decided, and predicted, at its middle {middle}")
+        if self.precision is not None:
+            lines.append(f"  {self._accuracy()}")
         lines.append(f"{_PROFILE}{self.profile or 'none in use'}")
         if choice.entry is not None:
             entry = choice.entry
@@ -113,9 +137,23 @@ class Explanation:
             )
         return "\n".join(part for line in [*lines, *_candidate_lines(choice)] for part in _folded(line))
 
+    def _accuracy(self) -> str:
+        terms = "the terms' magnitudes" if self.call.op in _GRADIENTS else "abs(a) @ abs(b)"
+        bound = f"error at most {self.error_factor:.2g} * {terms}"
+        if self.precision == DEFAULT:
+            return f"precision {self.precision}: {bound}"
+        return (
+            f"precision {self.precision} asked for, but no matrix unit to use: computed as {DEFAULT}, {bound}"
+        )
+
 
 def explain(
-    op: str, *operands: Any, dtype: str = "float32", threads: int | None = None, **params: object
+    op: str,
+    *operands: Any,
+    dtype: str = "float32",
+    threads: int | None = None,
+    precision: str | None = None,
+    **params: object,
 ) -> Explanation:
     """Tell which path a call takes on this machine, and why.
 
@@ -129,6 +167,8 @@ def explain(
         The dtype of operands that are given by their shapes alone.
     threads : int, optional
         Threads of the kernels; by default as many as they use now.
+    precision : {None, "highest", "high", "medium"}
+        Of a product; None as `set_matmul_precision` says.
     **params : object
         The operation's parameters that change the work.
 
@@ -142,7 +182,7 @@ def explain(
     TypeError
         If an operand is neither an array nor a shape, or `dtype` is not a dtype.
     ValueError
-        If the operation is unknown, the operands do not fit it, or `threads` is below 1.
+        If the operation or the precision is unknown, the operands do not fit it, or `threads` is below 1.
 
     Examples
     --------
@@ -155,9 +195,10 @@ def explain(
         threads = openmp.get_num_threads()
     elif threads < 1:
         raise ValueError(f"threads={threads}: expected at least 1")
+    asked = asked_for(precision, f"explain({op!r})") if op in _PRODUCTS else None
     owner = owner_of(operands)
     if owner is not None:
-        return _of_a_part(owner, op, operands, threads, params)
+        return _of_a_part(owner, op, operands, threads, {**params, "precision": precision})
     described = [_describe(operand, np.dtype(dtype)) for operand in operands]
     shapes = tuple(shape for shape, _, _ in described)
     # Raises where the shapes do not fit the operation.
@@ -178,11 +219,11 @@ def explain(
         return Explanation(call, shapes, _numpy_alone(call, paths, foreign), profile)
     representative = table.representative(shapes, op, call.params)
     choice = selection.choose_path(replace(call, shapes=representative))
-    return Explanation(call, representative, _with_hotspots(choice, op), profile)
+    return Explanation(call, representative, _with_hotspots(choice, op), profile, asked)
 
 
 def _of_a_part(
-    owner: ComputeBackend, op: str, operands: Sequence[Any], threads: int, params: Mapping[str, object]
+    owner: ComputeBackend, op: str, operands: Sequence[Any], threads: int, params: Mapping[str, Any]
 ) -> Explanation:
     """Explain a large part of a call on arrays that belong to a backend."""
     whole = [tuple(operand) if isinstance(operand, tuple) else np.shape(operand) for operand in operands]

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from types import TracebackType
 
 # By name: the attribute ``tensorops.backends`` is the public function, not the package.
 from tensorops.backends import backends, get_backend, usable_paths
 from tensorops.backends import on_change as on_backend_change
 from tensorops.backends.base import Call
 from tensorops.dispatch import policy, schema
+from tensorops.dispatch.overrides import Override
 from tensorops.dispatch.records import Profile
 
 __all__ = [
@@ -140,27 +140,7 @@ def on_change(callback: Callable[[], None]) -> None:
     _listeners.append(callback)
 
 
-class _Override:
-    """What `use_backend` returns: leaving its ``with`` block restores what was asked for before."""
-
-    __slots__ = ("_before",)
-
-    def __init__(self, before: tuple[str | None] | None) -> None:
-        self._before = before
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _asked.set(self._before)
-
-
-def use_backend(name: str | None) -> _Override:
+def use_backend(name: str | None) -> Override[tuple[str | None] | None]:
     """Compute everything with one backend from now on, in this thread or asynchronous task.
 
     As a context manager it holds until the end of the ``with`` block.
@@ -190,9 +170,7 @@ def use_backend(name: str | None) -> _Override:
     if name is not None:
         _check(name, f"use_backend({name!r})")
     _let_table_ask()
-    before = _asked.get()
-    _asked.set((name,))
-    return _Override(before)
+    return Override(_asked, (name,))
 
 
 def active_backend() -> str | None:

@@ -12,6 +12,7 @@ from tensorops import reference
 from tensorops.activations import ACTIVATIONS, operation_of
 from tensorops.elementwise_table import ELEMENTWISE
 from tensorops.numpy_twins import products as numpy_twins
+from tensorops.precisions import DEFAULT, error_factor
 from tensorops.specs.spec import NO_PARAMS, OpSpec, Params, Shape, Sizes
 
 Floats = NDArray[np.float64]
@@ -75,12 +76,17 @@ def _out_shape(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[int
 
 
 def _error_bound(
-    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, *, activation: str | None = None
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    activation: str | None = None,
+    precision: str = DEFAULT,
 ) -> Floats:
     arrays = [np.asarray(array) for array in (x, weight, bias) if array is not None]
     eps = float(np.finfo(np.result_type(*arrays)).eps)
     terms = reference.linear(*(np.abs(array) for array in arrays))
-    bound = (8 * math.sqrt(arrays[1].shape[0]) + 16) * eps * terms
+    bound = error_factor(arrays[1].shape[0], eps, precision) * terms
     if activation is None:
         return bound
     argument = reference.linear(*arrays)
@@ -118,7 +124,7 @@ def _backward_out(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[
 
 
 def _backward_bound(
-    grad: ArrayLike, x: ArrayLike, weight: ArrayLike, *, bias: bool = True
+    grad: ArrayLike, x: ArrayLike, weight: ArrayLike, *, bias: bool = True, precision: str = DEFAULT
 ) -> tuple[Floats, Floats, Floats | None]:
     arrays = [np.asarray(array) for array in (grad, x, weight)]
     eps = float(np.finfo(np.result_type(*arrays)).eps)
@@ -126,7 +132,7 @@ def _backward_bound(
     lengths = (arrays[2].shape[1], rows, rows)
     parts = reference.linear_backward(*map(np.abs, arrays), bias=bias)
     first, second, third = (
-        None if part is None else (8 * math.sqrt(length) + 16) * eps * part
+        None if part is None else error_factor(length, eps, precision) * part
         for length, part in zip(lengths, parts, strict=True)
     )
     assert first is not None
@@ -137,7 +143,7 @@ def _backward_bound(
 SPECS: tuple[OpSpec, ...] = (
     OpSpec(
         name="linear",
-        signature="(x, weight, bias=None, *, activation=None, out=None)",
+        signature="(x, weight, bias=None, *, activation=None, out=None, precision=None)",
         cost_class="product",
         flops=_flops,
         bytes=_bytes,
@@ -154,7 +160,7 @@ SPECS: tuple[OpSpec, ...] = (
     ),
     OpSpec(
         name="linear_backward",
-        signature="(grad, x, weight, *, bias=True)",
+        signature="(grad, x, weight, *, bias=True, precision=None)",
         cost_class="product",
         flops=_backward_flops,
         bytes=_backward_bytes,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tensorops import reference
+from tensorops.precisions import DEFAULT, error_factor
 from tensorops.specs.spec import NO_PARAMS, OpSpec, Params, Shape, Sizes
 
 
@@ -119,17 +120,17 @@ def _matmul_out_shape(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tu
     return product_dims(shapes).out
 
 
-def _matmul_error_bound(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+def _matmul_error_bound(a: ArrayLike, b: ArrayLike, *, precision: str = DEFAULT) -> NDArray[np.float64]:
     left, right = np.asarray(a), np.asarray(b)
     k = product_dims([left.shape, right.shape]).k
     eps = float(np.finfo(np.result_type(left, right)).eps)
-    return (8 * math.sqrt(k) + 16) * eps * reference.matmul(np.abs(left), np.abs(right))
+    return error_factor(k, eps, precision) * reference.matmul(np.abs(left), np.abs(right))
 
 
 SPECS: tuple[OpSpec, ...] = (
     OpSpec(
         name="matmul",
-        signature="(a, b, /, out=None, *, backend=None)",
+        signature="(a, b, /, out=None, *, backend=None, precision=None)",
         cost_class="product",
         flops=_matmul_flops,
         bytes=_matmul_bytes,
