@@ -7,6 +7,7 @@ from typing import Any
 
 from ..competition import history, judge, pack, standings
 from ..competition.judge import CHECK_ONLY
+from ..competition.records import REVIEWED
 from ..competition.store import Store, Submission
 from ..document import Cell, Column, Document, Section, Table, time_text
 from ._base import CommandError, nearest
@@ -139,6 +140,8 @@ def _run_section(run: history.Run) -> Section:
     if run.detail.get("error") is not None:
         error, tolerance = run.detail["error"], run.detail["tolerance"]
         rows.append(("error", f"{error:.3g}; the tolerance is {tolerance:.3g}"))
+    if run.detail.get("reviewed"):
+        rows.append(("reviewed", REVIEWED))
     rows += [
         ("judged", f"{history.date_text(run.finished)}, {run.seconds:.1f} s, {run.machine}"),
         ("sandbox", run.sandbox or "none"),

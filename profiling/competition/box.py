@@ -32,7 +32,7 @@ KEPT_OUTPUT = 8 * 1024
 REFUSED = ("PermissionError", "BlockingIOError")
 UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading an answer of any content may raise."""
-DYING_SECONDS = 2.0
+DYING_SECONDS = 1.0
 """How long the end of a process may come after that of its pipes."""
 
 
@@ -116,6 +116,7 @@ class Box:
         self._handles: list[int] = []
         self._ended: int | None = None
         self._warden: Warden | None = None
+        self._used = 0.0
         self.spent = 0.0
         try:
             self._start(path, name, sandbox, cores)
@@ -280,6 +281,10 @@ class Box:
         token = secrets.token_bytes(16)
         request = protocol.message(kind, token, content)
         os.write(self._requests, request)
+        if len(self._cores) > 1:
+            # It begins where the judge ends, and is free to go as soon as it runs.
+            with suppress(ProcessLookupError, PermissionError):
+                os.sched_setaffinity(self._pid, self._cores[:1])
         start = time.perf_counter_ns()
         os.kill(self._pid, signal.SIGCONT)
         self._wait(self.limits.seconds, "one call", awake=awake)
@@ -319,10 +324,10 @@ class Box:
         self._warden.expect_stop()
         os.kill(self._pid, signal.SIGSTOP)
         # All threads stand still when this returns.
-        _, status = os.waitpid(self._pid, os.WUNTRACED)
+        _, status, used = os.wait4(self._pid, os.WUNTRACED)
         self._warden.stopped()
         if not os.WIFSTOPPED(status):
-            self._ended = status
+            self._ended, self._used = status, used.ru_utime + used.ru_stime
             raise self._death()
 
     def _answer(self) -> tuple[int, bytes, bytes]:
@@ -351,7 +356,8 @@ class Box:
             ending.register(self._watch, select.POLLIN)
             if not ending.poll(DYING_SECONDS * 1000):
                 return Fault(verdict.PROTOCOL, "the way to answer or to print was closed")
-            _, self._ended = os.waitpid(self._pid, 0)
+            _, self._ended, used = os.wait4(self._pid, 0)
+            self._used = used.ru_utime + used.ru_stime
         with suppress(Fault):
             self._drain()
         self._process.returncode = os.waitstatus_to_exitcode(self._ended)
@@ -363,8 +369,9 @@ class Box:
         name = SIGNALS.get(-code) or f"signal {-code}"
         if -code == signal.SIGSYS:
             return Fault(verdict.FORBIDDEN, "a system call that a kernel must not make")
-        if -code == signal.SIGXCPU:
-            spent = self.limits.processor_seconds
+        spent = self.limits.processor_seconds
+        # Who is deaf to the first signal gets the second, which nobody is.
+        if -code == signal.SIGXCPU or (-code == signal.SIGKILL and self._used >= spent):
             return Fault(verdict.CPU_LIMIT, f"more than {spent} s of processor time")
         if -code == signal.SIGKILL:
             return Fault(verdict.MEMORY_LIMIT, "the system killed the process, as it does without memory")

@@ -43,10 +43,12 @@ from .records import (
     seed_hash,
 )
 from .sandbox import Sandbox, probe
+from .score import score
 from .verdict import Fault, Verdict
 
 __all__ = [
     "CHECK_ONLY",
+    "FOLDERS",
     "MODULE",
     "MOST_BYTES",
     "QUICK",
@@ -61,7 +63,9 @@ __all__ = [
     "new_seed",
     "refusal",
     "seed_hash",
+    "sweep",
 ]
+FOLDERS = "tensorops-judge-"
 WARM_UP = 2
 LOAD_SECONDS = 20.0
 NOTHINGS = 31
@@ -85,6 +89,7 @@ def judge(
     sandbox: Sandbox | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,
     rival: tuple[bytes, str] | None = None,
+    enough: Callable[[Sequence[CaseSamples]], bool] | None = None,
 ) -> Judgement:
     """Judge one submission.
 
@@ -108,6 +113,9 @@ def judge(
         Told the name of each phase when it begins.
     rival : (bytes, str), optional
         A submission that takes the baseline's place.
+    enough : callable, optional
+        Told the samples so far; while it returns False, the plan's extra pairs of processes are started.
+        By default a score is enough whose interval is narrow enough to be ranked.
 
     Returns
     -------
@@ -117,7 +125,7 @@ def judge(
     begun = time.monotonic()
     walls = probe() if sandbox is None else sandbox
     found = Judgement(Verdict(verdict.OK, "accept"), sandbox=walls.label, seed=seed or new_seed())
-    course = _Course(pack, track, plan, walls, found, on_phase)
+    course = _Course(pack, track, plan, walls, found, on_phase, enough)
     try:
         with _folder() as folder, _rival_folder() as other, _judging():
             course.run(folder, code, suffix, other, rival)
@@ -133,7 +141,7 @@ def judge(
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="tensorops-judge-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
     try:
         yield folder
     finally:
@@ -141,6 +149,14 @@ def _folder() -> Iterator[Path]:
 
 
 _rival_folder = _folder
+
+
+def sweep() -> None:
+    """Remove what judges that were killed have left in the folder for temporary files."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
+        process = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if process.isdecimal() and not Path("/proc", process).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -153,11 +169,10 @@ def _judging() -> Iterator[None]:
 
 @contextmanager
 def _beside(cores: Sequence[int]) -> Iterator[None]:
-    """Run the judge on the submission's own processor, so that waking each other takes microseconds."""
+    """Run the judge on the submission's first processor, so that waking each other takes microseconds."""
     before = os.sched_getaffinity(0)
     with raised():
-        if len(cores) == 1:
-            os.sched_setaffinity(0, cores)
+        os.sched_setaffinity(0, cores[:1])
         try:
             yield
         finally:
@@ -175,11 +190,13 @@ class _Course:
         sandbox: Sandbox,
         found: Judgement,
         on_phase: Callable[[str], None],
+        enough: Callable[[Sequence[CaseSamples]], bool] | None,
     ) -> None:
         if track not in TRACKS:
             raise ValueError(f"unknown track {track!r}; known: {', '.join(TRACKS)}")
         self.pack, self.plan, self.sandbox, self.found = pack, plan, sandbox, found
         self.on_phase = on_phase
+        self.enough = enough or self.stable
         self.phase = "accept"
         self.printed = ""
         self.spent = 0.0
@@ -188,7 +205,7 @@ class _Course:
         # What is only checked keeps away from the processor on which another judge may be timing.
         self.checking_cores = every[:1] if track == "one" else every
         self.arena = pack.largest()
-        self.seeds = np.random.SeedSequence(int(found.seed, 16)).spawn(2 + plan.launches)
+        self.seeds = np.random.SeedSequence(int(found.seed, 16)).spawn(2 + plan.launches + plan.extra)
 
     def enter(self, phase: str) -> None:
         self.phase = phase
@@ -204,7 +221,9 @@ class _Course:
         baseline = self.pack.file("baseline.py").read_bytes(), ".py"
         against = self.place(other, *(rival or baseline))
         self.check(path, np.random.default_rng(self.seeds[0]), 1)
-        for launch in range(self.plan.launches):
+        for launch in range(self.plan.launches + self.plan.extra):
+            if launch >= self.plan.launches and self.enough(self.found.samples):
+                break
             # Told each time: the worker's lease is renewed by it.
             self.enter("time")
             # Others may be timed between two launches; never two at the same time.
@@ -215,6 +234,9 @@ class _Course:
             self.check(path, np.random.default_rng(self.seeds[-1]), REVIEW_ROUNDS)
         self.enter("score")
         self.found.verdict = Verdict(verdict.OK, "score")
+
+    def stable(self, samples: Sequence[CaseSamples]) -> bool:
+        return score(samples, [band.name for band in self.pack.problem.timed]).stable
 
     def place(self, folder: Path, code: bytes, suffix: str) -> Path:
         path = folder / f"{MODULE}{suffix}"

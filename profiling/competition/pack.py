@@ -57,6 +57,25 @@ def row_scale(expected: Array, *operands: Array) -> Array:
     return scale
 
 
+def product_scale(a: Array, b: Array) -> Array:
+    """Return the largest values that the sums of a product of matrices can have.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (rows, steps) and (steps, columns)
+        The factors.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The lengths of its row and its column multiplied.
+    """
+    rows = np.sqrt(np.square(a, dtype=np.float64).sum(axis=1))
+    columns = np.sqrt(np.square(b, dtype=np.float64).sum(axis=0))
+    scale: Array = rows[:, None] * columns[None, :] + 1e-300
+    return scale
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """The contents of ``problem.py``.

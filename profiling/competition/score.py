@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..measure.stats import Interval, geometric_mean, paired_ratio, seconds
-from .judge import CaseSamples
+from .records import CaseSamples
 
 LEAST_NOISE = 0.01
 WIDEST = 0.10

@@ -13,6 +13,7 @@ from typing import Any
 from ..document import time_text
 from . import history, pack, standings
 from .pack import Band, Pack
+from .records import REVIEWED
 from .store import Store, Submission
 
 FOLDER = "site"
@@ -53,6 +54,8 @@ class Site:
             undefined=jinja2.StrictUndefined,
         )
         self._environment.filters["time"] = time_text
+        # By submission: what its page was made from, and the page.
+        self._known: dict[int, tuple[Any, str]] = {}
 
     def write(self) -> int:
         """Write the pages that have changed.
@@ -70,9 +73,7 @@ class Site:
         for found in packs:
             pages[f"board-{found.name}.html"] = self._board(found, boards)
         for row in self.store.all("SELECT id FROM submission"):
-            submission = self.store.submission(row["id"])
-            assert submission is not None
-            pages[f"submission-{submission.id}.html"] = self._submission(submission)
+            pages[f"submission-{row['id']}.html"] = self._kept(row["id"])
         return sum(_replace(self.folder / name, text) for name, text in pages.items())
 
     def _render(self, name: str, **values: Any) -> str:
@@ -158,6 +159,26 @@ class Site:
             text=text,
         )
 
+    def _kept(self, number: int) -> str:
+        """Return the page of a submission, made anew only where something that it shows has changed."""
+        submission = self.store.submission(number)
+        assert submission is not None
+        ended = history.deadline(self.store, submission.problem)
+        basis = (
+            history.state(self.store, number),
+            [(one.id, history.state(self.store, one.id)) for one in history.earlier(self.store, submission)],
+            self.store.one("SELECT max(id) AS n FROM decision")["n"],
+            self.store.one(
+                "SELECT max(run.id) AS n FROM run JOIN submission ON submission.id = run.submission "
+                "WHERE participant = ? AND problem = ?",
+                (submission.participant, submission.problem),
+            )["n"],
+            ended is not None and time.time() > ended,
+        )
+        if self._known.get(number, (None, ""))[0] != basis:
+            self._known[number] = basis, self._submission(submission)
+        return self._known[number][1]
+
     def _submission(self, submission: Submission) -> str:
         ended = history.deadline(self.store, submission.problem)
         shown = history.may_show_source(self.store, submission.problem)
@@ -173,7 +194,7 @@ class Site:
                     "id": run.id,
                     "verdict": run.verdict,
                     "phase": run.phase,
-                    "detail": {"error": None, **run.detail},
+                    "detail": {"error": None, "reviewed": False, **run.detail},
                     "when": history.date_text(run.finished),
                     "seconds": run.seconds,
                     "machine": run.machine,
@@ -194,6 +215,7 @@ class Site:
             lead=f"{submission.participant}, {submission.problem}",
             path=[(submission.problem, f"board-{submission.problem}.html"), (str(submission.id), None)],
             submission=submission,
+            reviewed=REVIEWED,
             submitted=history.date_text(submission.submitted),
             state=history.state(self.store, submission.id),
             hidden=hidden,

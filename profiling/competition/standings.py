@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,6 +126,38 @@ def board(store: Store, key: Key) -> list[Entry]:
         else:
             groups.append([row])
     return list(_entries(groups))
+
+
+def undecided(store: Store, key: Key, kind: str, score: Interval) -> bool:
+    """Tell whether more samples might part a score from one that it is tied with.
+
+    Parameters
+    ----------
+    store : Store
+        The competition.
+    key : Key
+        Which board.
+    kind : str
+        Of the score's own source.
+    score : Interval
+        Of a source that is being judged.
+
+    Returns
+    -------
+    bool
+        Whether it differs by more than the noise from one of the board, and the intervals alone tie
+        them. Scores within the noise are tied however many samples there are.
+    """
+    rows = store.all(
+        "SELECT estimate, low, high, launches FROM ranking "
+        "WHERE problem = ? AND version = ? AND track = ? AND machine = ? AND kind != ?",
+        (key.problem, key.version, key.track, key.machine, kind),
+    )
+    threshold = noise(store, key.machine)
+    return any(
+        tied(score, _interval(row), threshold) and abs(math.log(score.estimate / row["estimate"])) > threshold
+        for row in rows
+    )
 
 
 def _entries(groups: Sequence[Sequence[Any]]) -> list[Entry]:

@@ -54,7 +54,9 @@ class Store(Jobs):
             ).rowcount
             if changed != 1:
                 return None
-            pooled = self._pool(job.submission, samples, version, machine, cases)
+            pooled = None
+            if samples:
+                pooled = self.pooled(job.submission, samples, version, machine, cases)
             found = judgement.verdict
             if pooled is not None and not pooled.stable:
                 total = pooled.total
@@ -111,16 +113,32 @@ class Store(Jobs):
             ),
         )
 
-    def _pool(
+    def pooled(
         self,
         submission: Submission,
         samples: Sequence[CaseSamples],
         version: str,
         machine: str,
         cases: Sequence[str],
-    ) -> Score | None:
-        if not samples:
-            return None
+    ) -> Score:
+        """Return the score that new samples make with those that the same kind of source has already.
+
+        Parameters
+        ----------
+        submission : Submission
+            Whose.
+        samples : sequence of CaseSamples
+            The new ones, at least one for each case.
+        version, machine : str
+            Of the pack, and the machine's class.
+        cases : sequence of str
+            Names of the timed cases.
+
+        Returns
+        -------
+        Score
+            Nothing is stored.
+        """
         earlier = self.samples_of_kind(submission, version, machine)
         return score([*earlier, *samples], cases)
 

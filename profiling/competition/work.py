@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import machine_class, pack, sandbox, validate, verdict
-from .judge import RANKED, Judgement, Plan, judge, new_seed, seed_hash
+from . import machine_class, pack, sandbox, standings, validate, verdict
+from .judge import RANKED, CaseSamples, Judgement, Plan, judge, new_seed, seed_hash, sweep
+from .pack import Pack
 from .store import MOST_ATTEMPTS, Job, Store, StoreError
 from .worker_identity import Worker
 
@@ -53,6 +54,7 @@ class Judge:
         self.machine = machine_class.name(description)
         store.note_machine(self.machine, description)
         self.worker = Worker.current()
+        sweep()
 
     def step(self) -> int | None:
         """Judge the oldest job that waits.
@@ -106,6 +108,7 @@ class Judge:
             seed=job.seed,
             sandbox=self.sandbox,
             on_phase=lambda phase: self._note(job, phase),
+            enough=lambda samples: self._enough(job, problem, samples),
         )
         if judgement.verdict.name == verdict.JUDGE_ERROR and job.attempt < MOST_ATTEMPTS:
             self.told(f"{who}: {judgement.verdict.reason}; it is tried again")
@@ -118,6 +121,13 @@ class Judge:
             return
         name = self.store.one("SELECT verdict FROM run WHERE id = ?", (run,))["verdict"]
         self.told(f"{who}: {name} in {judgement.seconds:.1f} s")
+
+    def _enough(self, job: Job, problem: Pack, samples: Sequence[CaseSamples]) -> bool:
+        """Tell whether the score can be ranked, and told from the others where it seems to differ."""
+        cases = [band.name for band in problem.problem.timed]
+        pooled = self.store.pooled(job.submission, samples, problem.version, self.machine, cases)
+        key = standings.Key(problem.name, problem.version, job.submission.track, self.machine)
+        return pooled.stable and not standings.undecided(self.store, key, job.submission.kind, pooled.total)
 
     def _note(self, job: Job, phase: str) -> None:
         self.store.renew(job, self.worker, phase)

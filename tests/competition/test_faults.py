@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from profiling.competition import history, jobs, pack, standings, verdict, work
-from profiling.competition.judge import CHECK_ONLY, QUICK, Judgement, Plan
+from profiling.competition.judge import CHECK_ONLY, FOLDERS, QUICK, Judgement, Plan
 from profiling.competition.store import Store, StoreError
 from profiling.competition.verdict import Verdict
 from profiling.competition.worker_identity import Worker
@@ -24,19 +25,25 @@ ROOT = Path(__file__).resolve().parents[2]
 SHORT = Plan(launches=1, blocks=1, repeats=1)
 HONEST = pack.load("softmax").file("baseline.py").read_bytes()
 DAWDLES = {
-    "load": b"import time; time.sleep(2)\n" + HONEST,
-    "check": HONEST + b"    import time; time.sleep(0.1)\n",
+    # Python is Cython, too, and compiled in a second.
+    "compile": HONEST,
+    "load": b"import time; time.sleep(0.8)\n" + HONEST,
+    "check": HONEST + b"    import time; time.sleep(0.04)\n",
     "time": HONEST,
 }
 JUDGE = """
 import os, sys
 from pathlib import Path
-from profiling.competition import store, validate, work
-from profiling.competition.judge import QUICK
+from profiling.competition import serve, store, validate, work
+from profiling.competition.judge import CHECK_ONLY, QUICK
 validate.ensure = lambda *args: None
 if sys.argv[2] == "die":
     store.Store._add_score = lambda *args: os.kill(os.getpid(), 9)
 home = Path(sys.argv[1])
+if sys.argv[2] == "serve":
+    with store.Store(home) as opened:
+        print(serve.serve(opened, home, plan=CHECK_ONLY, once=True))
+    sys.exit()
 with store.Store(home) as opened:
     print(work.Judge(opened, home, plan=QUICK).run(once=True))
 """
@@ -82,7 +89,8 @@ def everything_is_judged_once(store):
 
 @pytest.mark.parametrize("phase", list(DAWDLES))
 def test_a_judge_that_is_killed_loses_nothing(store, home, walls, phase):
-    number = store.submit("ann", "softmax", "one", DAWDLES[phase], "k.py")
+    name = "k.pyx" if phase == "compile" else "k.py"
+    number = store.submit("ann", "softmax", "one", DAWDLES[phase], name)
     judge = start(home)
     wait_for(lambda: store.one("SELECT 1 FROM job WHERE phase = ?", (phase,)))
     held = children(judge.pid)
@@ -91,12 +99,35 @@ def test_a_judge_that_is_killed_loses_nothing(store, home, walls, phase):
     # The box ends with its judge, stopped or not.
     wait_for(lambda: not any(running(process) for process in held), 60)
     assert history.runs(store, number) == []
-    work.Judge(store, home, plan=SHORT).run(once=True)
+    left = list(Path(tempfile.gettempdir()).glob(f"{FOLDERS}{judge.pid}-*"))
+    assert left
+    work.Judge(store, home, plan=CHECK_ONLY if phase == "compile" else SHORT).run(once=True)
+    assert not any(path.exists() for path in left)
     everything_is_judged_once(store)
     (run,) = history.runs(store, number)
     assert run.verdict in (verdict.OK, verdict.UNSTABLE), run
     assert store.one("SELECT attempt FROM job")["attempt"] == 2
     assert not boxes()
+
+
+def test_a_server_that_is_killed_goes_on_where_it_was(store, home, walls):
+    for name, text in (("ann", DAWDLES["check"]), ("bob", HONEST), ("cy", b"def kernel(x, out): pass")):
+        folder = home / "inbox" / name
+        folder.mkdir(parents=True)
+        (folder / "softmax.py").write_bytes(text)
+        os.utime(folder / "softmax.py", (1000, 1000))
+    server = start(home, "serve")
+    wait_for(lambda: store.one("SELECT 1 FROM job WHERE phase = 'check'"))
+    server.kill()
+    server.communicate()
+    again = start(home, "serve")
+    assert int(again.communicate(timeout=250)[0]) == 3
+    everything_is_judged_once(store)
+    runs = store.all(
+        "SELECT participant FROM run JOIN submission ON submission.id = submission ORDER BY run.id"
+    )
+    assert [row["participant"] for row in runs] == ["ann", "bob", "cy"]
+    assert (home / "site" / "submission-3.html").is_file()
 
 
 def test_a_judge_that_is_killed_while_it_stores_has_stored_nothing(store, home, walls):

@@ -200,8 +200,8 @@ def test_what_must_stay_closed_is_left_out_of_what_is_open(tmp_path):
 
 
 def test_a_judging_has_an_end_however_long_each_call_may_take(softmax, walls):
-    plan = Plan(launches=0, call_seconds=10.0, total_seconds=2.0)
-    found = judged(softmax, RIGHT + "    import time; time.sleep(0.5)\n", plan=plan)
+    plan = Plan(launches=0, call_seconds=10.0, total_seconds=1.0)
+    found = judged(softmax, RIGHT + "    import time; time.sleep(0.2)\n", plan=plan)
     assert found.verdict.name == verdict.TIMEOUT
     assert "together" in found.verdict.reason
 
@@ -213,3 +213,21 @@ def test_a_very_large_gain_is_reviewed(softmax, walls, monkeypatch):
     assert found.verdict.name == verdict.OK
     assert found.reviewed
     assert phases == ["load", "check", "time", "load", "check", "score"]
+
+
+def test_more_pairs_of_processes_are_started_while_too_little_is_known(softmax, walls):
+    counts = []
+
+    def enough(samples):
+        counts.append(len({sample.launch for sample in samples}))
+        return len(counts) == 2
+
+    judged(softmax, RIGHT, plan=Plan(launches=1, extra=5, blocks=1, repeats=1), enough=enough)
+    assert counts == [1, 2]
+
+
+def test_who_is_deaf_to_the_limit_of_processor_time_is_named_all_the_same(softmax, walls, monkeypatch):
+    real = judge.Limits
+    monkeypatch.setattr(judge, "Limits", lambda **more: real(**more | {"processor_seconds": 1}))
+    text = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef kernel(x, out):\n"
+    assert judged(softmax, f"{text}    while True: pass\n").verdict.name == verdict.CPU_LIMIT

@@ -11,6 +11,7 @@ from profiling.competition.judge import CaseSamples, Judgement
 from profiling.competition.store import MOST_ATTEMPTS, Store, StoreError
 from profiling.competition.verdict import Verdict
 from profiling.competition.worker_identity import Worker
+from profiling.measure.stats import Interval
 
 CASES = ["wide"]
 MACHINE = "a machine"
@@ -189,3 +190,28 @@ def test_a_measured_noise_widens_the_ties(store):
     assert [entry.rank for entry in the_board(store)] == [1, 2]
     store.decide("noise", MACHINE, "0.05")
     assert [entry.rank for entry in the_board(store)] == [1, 1]
+
+
+def test_only_what_more_samples_can_part_is_undecided(store):
+    enter(store, "ann", b"a")
+    judge_next(store, 2.0)
+    (key,) = standings.keys(store)
+
+    def undecided(estimate, half, kind="other"):
+        score = Interval(estimate, estimate - half, estimate + half, 4)
+        return standings.undecided(store, key, kind, score)
+
+    assert undecided(2.1, 0.15)
+    # Parted already, within the noise, and of the same source.
+    assert not undecided(2.6, 0.05)
+    assert not undecided(2.01, 0.15)
+    assert not undecided(2.1, 0.15, store.submission(1).kind)
+
+
+def test_a_review_is_stored(store):
+    enter(store, "ann", b"a")
+    worker = Worker.current()
+    job = store.lease(worker, "00", "h")
+    found = Judgement(Verdict(verdict.OK, "score"), samples(20.0), sandbox="walls", seed="00", reviewed=True)
+    store.finish(job, worker, found, "v1", MACHINE, CASES)
+    assert history.runs(store, 1)[0].detail["reviewed"]

@@ -42,7 +42,7 @@ def limit(*, seconds: int, file_bytes: int, files: int, memory: int | None = Non
     memory : int, optional
         Address space beyond what the process has now.
     """
-    _cap(resource.RLIMIT_CPU, seconds, seconds + 2)
+    _cap(resource.RLIMIT_CPU, seconds, seconds + 1)
     _cap(resource.RLIMIT_CORE, 0, 0)
     _cap(resource.RLIMIT_FSIZE, file_bytes, file_bytes)
     _cap(resource.RLIMIT_NOFILE, files, files)

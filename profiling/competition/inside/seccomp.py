@@ -53,8 +53,13 @@ def _argument(index: int) -> int:
     return FIRST_ARGUMENT + 8 * index
 
 
-def computing() -> bytes:
+def computing(*, choosing: bool = False) -> bytes:
     """Return the filter of a kernel: what is not needed for computing is refused, what attacks is fatal.
+
+    Parameters
+    ----------
+    choosing : bool
+        Whether it may choose among processors: where it has them all.
 
     Returns
     -------
@@ -111,6 +116,7 @@ def computing() -> bytes:
     program.returns(ALLOW)
     program.returns(ERRNO | EPERM)
     program.each(syscalls.numbers(syscalls.COMPUTING), ALLOW)
+    program.each(syscalls.numbers(syscalls.PROCESSORS), ALLOW if choosing else TRAP)
     program.each(
         syscalls.numbers(
             syscalls.NETWORK,

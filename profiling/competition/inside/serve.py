@@ -24,6 +24,8 @@ from typing import Any
 from . import confine, protocol, seccomp, turns
 
 LAST_LINES = 4000
+MASK = 1024
+"""Bytes of a set of processors: enough for any machine."""
 
 
 def main(configuration: dict[str, Any]) -> None:
@@ -34,8 +36,10 @@ def main(configuration: dict[str, Any]) -> None:
     configuration : dict
         From the judge's ``box.py``: descriptors, paths and limits.
     """
-    if configuration["cores"]:
-        os.sched_setaffinity(0, configuration["cores"])
+    cores = configuration["cores"]
+    if cores:
+        os.sched_setaffinity(0, cores)
+    processors = sum(1 << core for core in cores).to_bytes(MASK, "little") if len(cores) > 1 else b""
     confine.leave_privileges()
     statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     if configuration["confined"]:
@@ -55,7 +59,7 @@ def main(configuration: dict[str, Any]) -> None:
     if configuration["confined"]:
         # Before the filter: the handler says where the forbidden call was made, then lets it kill.
         faulthandler.register(signal.SIGSYS, sys.stderr, all_threads=False, chain=True)
-        confine.confine_calls(seccomp.computing())
+        confine.confine_calls(seccomp.computing(choosing=bool(processors)))
     answers = configuration["answers"]
     try:
         kernel = _load(configuration["path"], configuration["name"])
@@ -66,9 +70,9 @@ def main(configuration: dict[str, Any]) -> None:
             protocol.receive(configuration["requests"])
         return
     os.write(answers, protocol.message(protocol.READY))
-    _Service(numpy, kernel, inputs, outputs, configuration["inputs"]).serve(
-        configuration["requests"], answers
-    )
+    service = _Service(numpy, kernel, inputs, outputs, configuration["inputs"])
+    service.processors = processors
+    service.serve(configuration["requests"], answers)
 
 
 class _Packages:
@@ -95,12 +99,13 @@ class _Service:
             handle,
         )
         self.arguments: tuple[Any, ...] = ()
+        self.processors = b""
         self.layout: dict[str, Any] = {"inputs": [], "output": None}
 
     def serve(self, requests: int, answers: int) -> None:
         kinds = protocol.CALL, protocol.NOTHING, protocol.DONE
         while True:
-            head, error = turns.run(requests, answers, self.kernel, self.arguments, *kinds)
+            head, error = turns.run(requests, answers, self.kernel, self.arguments, self.processors, *kinds)
             try:
                 kind, token, content = protocol.receive(requests, head)
             except EOFError:

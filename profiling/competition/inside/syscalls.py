@@ -66,8 +66,10 @@ CHANGED_FILES: Numbers = {
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "chown": (92, None),
     "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54), "truncate": (76, 45),
     "ftruncate": (77, 46), "creat": (85, None), "mknod": (133, None), "mknodat": (259, 33),
-    "utimensat": (280, 88), "setxattr": (188, 5), "fsetxattr": (190, 7), "sched_setaffinity": (203, 122),
+    "utimensat": (280, 88), "setxattr": (188, 5), "fsetxattr": (190, 7),
 }  # fmt: skip
+
+PROCESSORS: Numbers = {"sched_setaffinity": (203, 122)}
 
 JUDGED_BY_ARGUMENT: Numbers = {
     "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167), "prlimit64": (302, 261),

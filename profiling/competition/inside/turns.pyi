@@ -6,6 +6,7 @@ def run(
     answers: int,
     kernel: Callable[..., Any],
     arguments: tuple[Any, ...],
+    processors: bytes,
     call: int,
     nothing: int,
     done: int,

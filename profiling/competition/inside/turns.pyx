@@ -11,13 +11,18 @@ cdef extern from "<unistd.h>" nogil:
     Py_ssize_t read(int handle, void *to, size_t count)
     Py_ssize_t write(int handle, const void *content, size_t count)
 
+cdef extern from "<sched.h>" nogil:
+    ctypedef struct cpu_set_t:
+        pass
+    int sched_setaffinity(int thread, size_t size, const cpu_set_t *mask)
+
 cdef enum:
     HEAD = 24
     TOKEN = 8
 
 
-def run(int requests, int answers, kernel, tuple arguments, unsigned char call, unsigned char nothing,
-        unsigned char done):
+def run(int requests, int answers, kernel, tuple arguments, bytes processors, unsigned char call,
+        unsigned char nothing, unsigned char done):
     """Answer the requests to call the kernel until there is another one, or the kernel raises.
 
     Parameters
@@ -28,6 +33,9 @@ def run(int requests, int answers, kernel, tuple arguments, unsigned char call, 
         The submission's function.
     arguments : tuple
         Of the kernel.
+    processors : bytes
+        Mask of those that the kernel may use: the judge wakes this thread on its own, where that takes
+        the shortest time. Empty where there is one only.
     call, nothing, done : int
         Kinds of messages: to call the kernel, to do nothing, and the answer to both.
 
@@ -40,12 +48,16 @@ def run(int requests, int answers, kernel, tuple arguments, unsigned char call, 
     """
     cdef unsigned char head[HEAD]
     cdef Py_ssize_t count
+    cdef size_t size = len(processors)
+    cdef const char *mask = processors
     memset(head, 0, HEAD)
     while True:
         with nogil:
             count = read(requests, head, HEAD)
         if count != HEAD or (head[0] != call and head[0] != nothing):
             return head[:max(count, 0)], None
+        if size:
+            sched_setaffinity(0, size, <const cpu_set_t *>mask)
         if head[0] == call:
             try:
                 kernel(*arguments)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from profiling.competition.pack import Band, Problem
+from profiling.competition.pack import Band, Problem, product_scale
 
 TEXT = """\
 Multiply, add the bias, and keep what is above zero:
@@ -28,10 +28,8 @@ def oracle(x, weight, bias):
 
 
 def error_scale(expected, x, weight, bias):
-    """Return the largest value that a sum can have: the lengths of its row and its column multiplied."""
-    rows = np.sqrt(np.square(x, dtype=np.float64).sum(axis=1))
-    columns = np.sqrt(np.square(weight, dtype=np.float64).sum(axis=0))
-    return rows[:, None] * columns[None, :] + np.abs(bias) + 1e-300
+    """Return the largest value that a sum can have."""
+    return product_scale(x, weight) + np.abs(bias)
 
 
 PROBLEM = Problem(
