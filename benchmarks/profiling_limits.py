@@ -167,7 +167,7 @@ def script(name: str, rounds: int) -> Limit:
         os.dup2(nowhere, 1)
         try:
             start = time.perf_counter()
-            ended = run_program(target, own=[path]).ended
+            ended = run_program(target, own=[path], names=True).ended
             return time.perf_counter() - start
         finally:
             os.dup2(kept, 1)

@@ -60,6 +60,8 @@ class Collected:
         ``lines``, ``stopped`` (where the budget ended, or None), ``budget`` and ``notes`` of a tracer's run.
     recording : mapping or None
         The library's calls, as ``profiling.collect.recording.Recording.to_dict``.
+    names : mapping or None
+        What names stood for, as ``profiling.collect.names.NameWatch.to_dict``.
     """
 
     exit_code: int
@@ -76,6 +78,7 @@ class Collected:
     operations: Mapping[str, Any] | None = None
     traced: Mapping[str, Any] | None = None
     recording: Mapping[str, Any] | None = None
+    names: Mapping[str, Any] | None = None
 
 
 def run_program(
@@ -85,6 +88,7 @@ def run_program(
     own: Iterable[str] = (),
     min_bytes: int = 64,
     all_operations: bool = False,
+    names: bool = False,
     seconds: float = 1.0,
     functions: Iterable[tuple[str, str]] = (),
     budget: int = 0,
@@ -104,6 +108,8 @@ def run_program(
         Smaller buffers are not counted.
     all_operations : bool
         Whether operations are counted to the end however much that slows the program down.
+    names : bool
+        Whether to note what names stand for.
     seconds : float
         How long a function is sampled.
     functions : iterable of tuple of str
@@ -123,6 +129,7 @@ def run_program(
         "min_bytes": min_bytes,
         "interval": INTERVAL,
         "all_operations": all_operations,
+        "names": names,
         "seconds": seconds,
         "functions": [list(entry) for entry in functions],
         "budget": budget,
@@ -186,6 +193,7 @@ def read_folder(folder: Path, status: int) -> Collected:
         operations=_load(folder / "operations.json"),
         traced=_load(folder / "hits.json") or _load(folder / "memory.json"),
         recording=_load(folder / "recording.json"),
+        names=_load(folder / "names.json"),
     )
 
 

@@ -52,7 +52,9 @@ def _instruments(task: Mapping[str, Any], folder: Path, own: OwnCode) -> Instrum
     if task["mode"] == "sample":
         from .runner_collectors import Collectors
 
-        return Collectors(folder, own, task["min_bytes"], task["interval"], task["all_operations"])
+        return Collectors(
+            folder, own, task["min_bytes"], task["interval"], task["all_operations"], task["names"]
+        )
     if task["mode"] == "record":
         from .runner_recording import CallRecording
 

@@ -15,6 +15,7 @@ from .runner_state import write_atomically
 
 if TYPE_CHECKING:
     from .allocations import AllocationCounter
+    from .names import NameWatch
     from .operations import OperationCounter
     from .sampler import Sampler
 
@@ -44,10 +45,18 @@ class Collectors:
         Seconds between two samples of a thread.
     all_operations : bool
         Whether operations are counted to the end however much that slows the program down.
+    names : bool
+        Whether to note what the names of the user's own code stand for, in ``names.json``.
     """
 
     def __init__(
-        self, folder: Path, own: OwnCode, min_bytes: int, interval: float, all_operations: bool = False
+        self,
+        folder: Path,
+        own: OwnCode,
+        min_bytes: int,
+        interval: float,
+        all_operations: bool = False,
+        names: bool = False,
     ) -> None:
         self.calls = 1
         self._all_operations = all_operations
@@ -56,6 +65,8 @@ class Collectors:
         self._own = own
         self._min_bytes = min_bytes
         self._interval = interval
+        self._wants_names = names
+        self._names: NameWatch | None = None
         self._sampler: Sampler | None = None
         self._allocations: AllocationCounter | None = None
         self._operations: OperationCounter | None = None
@@ -101,6 +112,8 @@ class Collectors:
 
     def flush(self) -> None:
         """Write what was counted so far; the sampler writes by itself."""
+        if self._names is not None:
+            self._names.flush()
         if self._allocations is not None:
             self._allocations.flush(self._folder / "allocations.json")
         if self._operations is not None:
@@ -124,6 +137,11 @@ class Collectors:
         self._end_counting()
 
     def _sample(self) -> None:
+        if self._wants_names:
+            with toolkit_on_path():
+                from .names import NameWatch
+            self._names = NameWatch(self._own, self._folder)
+            self._names.start()
         from .sampler import Sampler, why_unavailable
 
         reason = why_unavailable()
@@ -134,6 +152,9 @@ class Collectors:
         self._sampler.start()
 
     def _end_sampling(self) -> None:
+        if self._names is not None:
+            names, self._names = self._names, None
+            names.stop()
         if self._sampler is None:
             return
         sampler, self._sampler = self._sampler, None

@@ -32,6 +32,7 @@ def profile_call(
     budget: int | None = None,
     min_bytes: int = 64,
     also: Iterable[str] = (),
+    advice: bool = False,
 ) -> Document:
     """Profile a call in this process and return the report.
 
@@ -56,6 +57,8 @@ def profile_call(
         Smaller buffers are not counted.
     also : iterable of str
         Files and folders that count as the user's own code wherever they stand.
+    advice : bool
+        Look for replacements of hot lines, and try them out.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def profile_call(
         with tempfile.TemporaryDirectory(prefix="profiling-") as name:
             folder = Path(name)
             if mode == "sample":
-                instruments: Instruments = Collectors(folder, own, min_bytes, INTERVAL)
+                instruments: Instruments = Collectors(folder, own, min_bytes, INTERVAL, names=advice)
                 return _run(instruments, folder, function, once, seconds)
             wanted = list(names)
             if mode == "memory":
@@ -100,7 +103,7 @@ def profile_call(
         machine=machine.describe(),
         calibration={"before": before, "after": calibration.sample()},
     )
-    options = CodeOptions(lines, memory, budget, tuple(functions), min_bytes, seconds)
+    options = CodeOptions(lines, memory, budget, tuple(functions), min_bytes, seconds, advice=advice)
     return build_document(subject, [collected], own, options, run)
 
 

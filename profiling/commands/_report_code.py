@@ -20,6 +20,7 @@ from ..targets.code import did_you_mean
 from . import _report_lines as line_sections
 from . import _report_totals as totals
 from ._base import CommandError
+from ._report_advice import advice_data, advice_section, advise_on
 from ._report_runs import as_one, notes_on, repeat, table_of
 from ._report_samples import without_lines
 from ._report_tracers import follow
@@ -51,6 +52,8 @@ class CodeOptions:
         Whether operations are counted to the end however much that slows the program down.
     runs : int
         How often the program runs while it is sampled.
+    advice : bool
+        Whether replacements of hot lines are looked for and tried out.
     """
 
     lines: bool = False
@@ -61,6 +64,7 @@ class CodeOptions:
     seconds: float = 1.0
     all_operations: bool = False
     runs: int = 1
+    advice: bool = True
 
 
 def code_report(target: CodeTarget, options: CodeOptions) -> Document:
@@ -96,6 +100,7 @@ def code_report(target: CodeTarget, options: CodeOptions) -> Document:
             own=own_files,
             min_bytes=options.min_bytes,
             all_operations=options.all_operations,
+            names=options.advice,
             seconds=options.seconds,
             functions=functions,
             budget=budget,
@@ -224,12 +229,17 @@ def build_document(
         if wanted:
             notes += follow(table, own, followed, run, mode, budget, sampled)
     lines = table.lines()
+    advised = None
+    if options.advice:
+        observed = [entry for one in runs for entry in (one.names or {}).get("lines", ())]
+        advised, failed = advise_on(lines, observed, own.absolute)
+        notes += failed
     names = {(function.file, function.block) for function in chosen}
     shown = [function for function in functions_of(lines) if (function.file, function.block) in names]
     return Document(
         subject.title,
-        _sections(subject, collected, lines, shown, options, notes),
-        _data(subject, collected, lines, options, notes),
+        _sections(subject, collected, lines, shown, options, notes, advised),
+        _data(subject, collected, lines, options, notes) | advice_data(advised),
         exit_code=collected.exit_code,
     )
 
@@ -270,6 +280,7 @@ def _sections(
     shown: Sequence[Function],
     options: CodeOptions,
     notes: Sequence[str],
+    advised: Any,
 ) -> tuple[Section, ...]:
     per = "one call" if subject.what == "function" else "the run"
     no_allocations, no_operations = (
@@ -289,8 +300,11 @@ def _sections(
     listings = line_sections.listing_blocks(shown, total)
     blocks = listings or ("No function of the user's own code took time or allocated.",)
     sections.append(Section("5. Functions", (*blocks, _hits_text(lines))))
+    advice = advice_section("6. Advice", advised, per)
+    if advice is not None:
+        sections.append(advice)
     if notes:
-        sections.append(Section("6. What the figures miss", tuple(notes)))
+        sections.append(Section(f"{len(sections) + 1}. What the figures miss", tuple(notes)))
     return tuple(sections)
 
 

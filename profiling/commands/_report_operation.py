@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorops
@@ -28,6 +28,7 @@ from ..model.roofline import Roof, capacities, fastest_mean, measure_bandwidths,
 from ..progress import progress_bar
 from ..targets import Target, run_traced, traced_functions
 from ._base import CommandError
+from ._report_advice import advice_data, advise_on_step
 from ._report_choices import choices_section, explain_cases, profile_section
 from ._report_code import ALLOCATION_FIGURES, SCHEMA
 from ._report_kernels import KernelLines, kernel_lines, kernels_section, line_dicts
@@ -71,6 +72,10 @@ class OperationReport:
         The dispatcher's paths side by side.
     calibration : dict
         How fast the machine was before and after.
+    advised : Advised or None
+        What the lines of the training step had better be; None where that was not looked for.
+    advice_notes : list of str
+        Why that failed.
     """
 
     target: Target
@@ -86,9 +91,11 @@ class OperationReport:
     allocations: dict[str, Any]
     compared: list[Measurement]
     calibration: dict[str, list[float]]
+    advised: Any = None
+    advice_notes: tuple[str, ...] = ()
 
 
-def operation_report(target: Target, case: Case, threads: int, save: bool) -> Document:
+def operation_report(target: Target, case: Case, threads: int, save: bool, advice: bool = True) -> Document:
     """Measure an operation, store the dispatcher's profile, and return the report.
 
     Parameters
@@ -101,6 +108,8 @@ def operation_report(target: Target, case: Case, threads: int, save: bool) -> Do
         Threads that the fast rungs and the paths may use.
     save : bool
         Whether the profile is stored.
+    advice : bool
+        Whether replacements of the training step's lines are tried out.
 
     Returns
     -------
@@ -113,6 +122,11 @@ def operation_report(target: Target, case: Case, threads: int, save: bool) -> Do
         If a measuring process failed.
     """
     measured = _measure(target, case, threads, save)
+    if advice and isinstance(measured.cost, StepCost):
+        arguments = mlp_step.make_arguments(case.dtype)
+        source = mlp_step.mlp_step.__code__.co_filename
+        advised, notes = advise_on_step(lambda: mlp_step.mlp_step(*arguments), source)
+        measured = replace(measured, advised=advised, advice_notes=tuple(notes))
     saved, profile_error = _save(measured) if save else (None, None)
     selection.reload_profile()
     choices = explain_cases(measured.compared)
@@ -138,7 +152,7 @@ def _allocations_section(measured: OperationReport) -> Section:
     cost = measured.cost
     if isinstance(cost, TwinCost):
         return twins_section(measured.case, cost)
-    return step_section(cost, measured.operations)
+    return step_section(cost, measured.operations, measured.advised)
 
 
 def measure_roof(dtype: str, threads: int, advance: Callable[[str], None]) -> Roof:
@@ -261,6 +275,7 @@ def _data(
         for kernel in measured.kernels
         if "reason" in kernel.sampling
     ]
+    notes += measured.advice_notes
     sampled = [kernel.sampling for kernel in measured.kernels if "reason" not in kernel.sampling]
     total: Callable[[str], Any] = lambda name: sum(one[name] for one in sampled)  # noqa: E731
     cost = measured.cost
@@ -302,4 +317,5 @@ def _data(
         "choices": [choice.to_dict() for choice in choices],
         "profile": saved,
         "profile_error": profile_error,
+        **(advice_data(measured.advised) if isinstance(cost, StepCost) else {}),
     }

@@ -12,6 +12,7 @@ from ..collect.samples import Sample
 TOOLKIT = str(Path(__file__).parent.parent)
 CALLER = str(Path(__file__).with_name("_profile_call.py"))
 SHOWN_SHARE = 0.02
+MEASURING = frozenset({"Collectors._count", "Journal._flush_often", "Journal.finish", "NameWatch._watch"})
 REMEDIES = ("emit_linenums", "addr2line")
 """A reason that names one of these can be mended by the user."""
 
@@ -54,7 +55,7 @@ def _is_measuring(sample: Sample) -> bool:
         return True
     # The counters begin in the middle of the program's `import numpy`, and write from a thread of their own.
     own = {frame.function for frame in sample.frames if frame.filename.startswith(TOOLKIT)}
-    return not own.isdisjoint({"Collectors._count", "Journal._flush_often", "Journal.finish"})
+    return not own.isdisjoint(MEASURING)
 
 
 def without_lines(samples: Iterable[Sample], is_own: Callable[[str], bool]) -> list[str]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..collect.step import StepCost
 from ..document import Block, Column, Section, Table, bytes_text
+from ._report_advice import advice_section
 from ._report_totals import operations_section
 
 
-def step_section(cost: StepCost, operations: Mapping[str, Any]) -> Section:
+def step_section(cost: StepCost, operations: Mapping[str, Any], advised: Any = None) -> Section:
     """Return section 4: what each line of the training step allocates.
 
     Parameters
@@ -19,6 +20,8 @@ def step_section(cost: StepCost, operations: Mapping[str, Any]) -> Section:
         The step, line by line.
     operations : mapping
         What it computes, as ``OperationCounter.to_dict``.
+    advised : profiling.advice.advising.Advised, optional
+        What its lines had better be.
 
     Returns
     -------
@@ -57,4 +60,7 @@ def step_section(cost: StepCost, operations: Mapping[str, Any]) -> Section:
     else:
         blocks.append(f"No resident memory: {cost.memory_reason}.")
     blocks += operations_section("", operations, "the step", None).blocks
+    advice = advice_section("", advised, "one step")
+    if advice is not None:
+        blocks += ["What this library does better than these lines:", *advice.blocks]
     return Section(f"4. Allocations of one training step, {cost.file}", tuple(blocks))

@@ -48,6 +48,10 @@ class ReportCommand(Command):
     own speed, with its threads sampled and its NumPy buffers and operations counted. What a script is
     given stands after "--". Exit code: that of the script; 1 if it raised, 128 and the signal's number
     if it was killed.
+
+    Advice: where a hot line does by hand what this library does, or makes a chain of temporary arrays, both
+    forms run on arrays like those that the line had; what agrees and is measurably faster is shown with its
+    gain. --no-advice leaves that out.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -72,6 +76,11 @@ class ReportCommand(Command):
             help="an operation of the registry, such as matmul or gelu, package.module:function, or a script",
         )
         parser.add_argument("-m", dest="module", metavar="MODULE", help="a module to run as a script")
+        parser.add_argument(
+            "--no-advice",
+            action="store_true",
+            help="look for no replacements of hot lines, and try none out",
+        )
         _add_operation_options(parser.add_argument_group("operations"))
         _add_code_options(parser.add_argument_group("functions and scripts"))
 
@@ -117,6 +126,7 @@ class ReportCommand(Command):
             min_bytes=64 if arguments.min_bytes is None else arguments.min_bytes,
             all_operations=arguments.all_operations or False,
             runs=arguments.runs or 1,
+            advice=not arguments.no_advice,
         )
         return code_report(target, options)
 
@@ -210,7 +220,7 @@ def _report_operation(target: Target, arguments: argparse.Namespace) -> Document
         raise CommandError(f"--threads {threads}: this process may use {cores} core{'s' * (cores != 1)}")
     from ._report_operation import operation_report
 
-    return operation_report(target, case, threads, not arguments.no_save)
+    return operation_report(target, case, threads, not arguments.no_save, not arguments.no_advice)
 
 
 def _explain(target: Target, arguments: argparse.Namespace) -> Document:
