@@ -12,7 +12,6 @@ from ..library import Array, Rival
 from .formulas import expression_of, has_formula
 
 _ROWS = ("softmax", "log_softmax")
-_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 class JaxLibrary(Rival):
@@ -32,10 +31,18 @@ class JaxLibrary(Rival):
         return self.lacks(case.op)
 
     def set_threads(self, threads: int) -> None:
-        """Limit the threads of the library in this process, which must not have imported it yet."""
-        if threads == 1:
-            os.environ.setdefault("XLA_FLAGS", _ONE_THREAD)
-        importlib.import_module(self.name).config.update("jax_enable_x64", True)
+        """Limit the threads of the library in this process, which must not have used it yet."""
+        jax = importlib.import_module(self.name)
+        jax.config.update("jax_enable_x64", True)
+        if not hasattr(os, "sched_setaffinity"):
+            return
+        # It has as many threads as it finds processors when it starts, whatever its flags say.
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, sorted(allowed)[:threads])
+        try:
+            jax.devices()
+        finally:
+            os.sched_setaffinity(0, allowed)
 
     def prepare(
         self, case: Case, operands: Sequence[Array], out: Array | tuple[Array, ...]
