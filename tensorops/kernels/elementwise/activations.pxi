@@ -41,6 +41,24 @@ cdef extern from *:
     #endif
     #define QUOTIENT(a, b) ((a) / (b))
     #define SPLAT(c) (ZERO + (real_t) (c))
+    #if defined(__x86_64__) && defined(__FMA__)
+    #include <immintrin.h>
+    #endif
+    /* What rounding takes off the product a b: exact, or as good where no instruction gives it. */
+    static inline vector_t rest_of_product(vector_t a, vector_t b, vector_t product) {
+    #if defined(__AVX512F__) && VECTOR_BYTES == 64
+        if (IS_SINGLE) return (vector_t) _mm512_fmsub_ps((__m512) a, (__m512) b, (__m512) product);
+        return (vector_t) _mm512_fmsub_pd((__m512d) a, (__m512d) b, (__m512d) product);
+    #elif defined(__x86_64__) && defined(__FMA__) && VECTOR_BYTES == 32
+        if (IS_SINGLE) return (vector_t) _mm256_fmsub_ps((__m256) a, (__m256) b, (__m256) product);
+        return (vector_t) _mm256_fmsub_pd((__m256d) a, (__m256d) b, (__m256d) product);
+    #else
+        /* Halves of so few digits that their products are exact. */
+        vector_t a_high = AS_REALS(AS_WORDS(a) & UPPER_HALF);
+        vector_t b_high = AS_REALS(AS_WORDS(b) & UPPER_HALF);
+        return ((a_high * b_high - product) + a_high * (b - b_high)) + (a - a_high) * b;
+    #endif
+    }
     """
     ctypedef int words_t
     const bint IS_SINGLE
@@ -60,6 +78,7 @@ cdef extern from *:
     vector_t POWER_OF_TWO(vector_t n) noexcept nogil
     vector_t QUOTIENT(vector_t a, vector_t b) noexcept nogil
     vector_t SPLAT(double c) noexcept nogil
+    vector_t rest_of_product(vector_t a, vector_t b, vector_t product) noexcept nogil
 
 
 cdef inline vector_t magnitude(vector_t x) noexcept nogil:
@@ -117,41 +136,9 @@ cdef inline vector_t expm1_reduced(vector_t r) noexcept nogil:
     return r + r * r * value
 
 
-cdef inline vector_t reduce_exponent(vector_t x, vector_t *n) noexcept nogil:
-    # x = n ln(2) + r, with ln(2) in two parts.
-    n[0] = nearest_whole(x * <real_t> 1.4426950408889634)
-    return (x - n[0] * OF(0.693359375, 6.93147180369123816490e-01)) - n[0] * OF(
-        -2.12194440054690583e-4, 1.90821492927058770002e-10
-    )
-
-
-cdef inline vector_t exp_parts(vector_t x, vector_t *scale) noexcept nogil:
-    # exp(x) as a product, so that a subnormal result is rounded once, and last.
-    cdef vector_t n, r, half
-    x = at_most(at_least(x, OF(-150, -800)), OF(89, 710))
-    r = reduce_exponent(x, &n)
-    half = nearest_whole(n * <real_t> 0.5)
-    scale[0] = POWER_OF_TWO(n - half)
-    return (expm1_reduced(r) + <real_t> 1) * POWER_OF_TWO(half)
-
-
-cdef inline vector_t exponential(vector_t x) noexcept nogil:
-    cdef vector_t scale, part
-    if SCALES:
-        part = reduce_exponent(at_most(at_least(x, OF(-150, -800)), OF(89, 710)), &scale)
-        return SCALED(expm1_reduced(part) + <real_t> 1, scale)
-    part = exp_parts(x, &scale)
-    return part * scale
-
-
-cdef inline vector_t scaled_exponential(vector_t x) noexcept nogil:
-    # exp(x) times 2**64 (float64: 2**512) for x <= 0, never subnormal: the caller's last factor rounds it.
-    # An error of eps |x| comes with a difference x anyway, so one product takes the power of two out of it.
-    cdef real_t rounder = ROUNDER + OF(127 + 64, 1023 + 512)
-    cdef vector_t shifted, r, value
-    x = at_least(x, OF(-131, -1060))
-    shifted = x * <real_t> 1.4426950408889634 + rounder
-    r = x - (shifted - rounder) * <real_t> 0.6931471805599453
+cdef inline vector_t exp_reduced(vector_t r) noexcept nogil:
+    # exp(r) for |r| <= ln(2) / 2, by the polynomial of least relative error.
+    cdef vector_t value
     if IS_SINGLE:
         value = ZERO + <real_t> 0.0013813514025757059
         value = value * r + <real_t> 0.0083693482131455268
@@ -169,8 +156,45 @@ cdef inline vector_t scaled_exponential(vector_t x) noexcept nogil:
         value = value * r + <real_t> 0.04166666666652481403
         value = value * r + <real_t> 0.16666666666666391912
         value = value * r + <real_t> 0.5000000000000010882
-    value = (value * r + <real_t> 1) * r + <real_t> 1
-    return value * AS_REALS(AS_WORDS(shifted) << (23 if IS_SINGLE else 52))
+    return (value * r + <real_t> 1) * r + <real_t> 1
+
+
+cdef inline vector_t reduce_exponent(vector_t x, vector_t *n) noexcept nogil:
+    # x = n ln(2) + r, with ln(2) in two parts.
+    n[0] = nearest_whole(x * <real_t> 1.4426950408889634)
+    return (x - n[0] * OF(0.693359375, 6.93147180369123816490e-01)) - n[0] * OF(
+        -2.12194440054690583e-4, 1.90821492927058770002e-10
+    )
+
+
+cdef inline vector_t exp_parts(vector_t x, vector_t *scale) noexcept nogil:
+    # exp(x) as a product, so that a subnormal result is rounded once, and last.
+    cdef vector_t n, r, half
+    x = at_most(at_least(x, OF(-150, -800)), OF(89, 710))
+    r = reduce_exponent(x, &n)
+    half = nearest_whole(n * <real_t> 0.5)
+    scale[0] = POWER_OF_TWO(n - half)
+    return exp_reduced(r) * POWER_OF_TWO(half)
+
+
+cdef inline vector_t exponential(vector_t x) noexcept nogil:
+    cdef vector_t scale, part
+    if SCALES:
+        part = reduce_exponent(at_most(at_least(x, OF(-150, -800)), OF(89, 710)), &scale)
+        return SCALED(exp_reduced(part), scale)
+    part = exp_parts(x, &scale)
+    return part * scale
+
+
+cdef inline vector_t scaled_exponential(vector_t x) noexcept nogil:
+    # exp(x) times 2**64 (float64: 2**512) for x <= 0, never subnormal: the caller's last factor rounds it.
+    # An error of eps |x| comes with a difference x anyway, so one product takes the power of two out of it.
+    cdef real_t rounder = ROUNDER + OF(127 + 64, 1023 + 512)
+    cdef vector_t shifted, r
+    x = at_least(x, OF(-131, -1060))
+    shifted = x * <real_t> 1.4426950408889634 + rounder
+    r = x - (shifted - rounder) * <real_t> 0.6931471805599453
+    return exp_reduced(r) * AS_REALS(AS_WORDS(shifted) << (23 if IS_SINGLE else 52))
 
 
 cdef inline vector_t expm1_negative(vector_t x) noexcept nogil:
@@ -186,8 +210,18 @@ cdef inline vector_t hyperbolic_tangent(vector_t x) noexcept nogil:
     return with_sign_of(magnitude(QUOTIENT(e, e + <real_t> 2)), x)
 
 
+cdef inline vector_t below_one(vector_t x) noexcept nogil:
+    # exp(-|x|).
+    cdef vector_t scale, part
+    if SCALES:
+        part = reduce_exponent(at_least(-magnitude(x), OF(-150, -800)), &scale)
+        return SCALED(exp_reduced(part), scale)
+    part = exp_parts(-magnitude(x), &scale)
+    return part * scale
+
+
 cdef inline vector_t logistic(vector_t x) noexcept nogil:
-    cdef vector_t e = exponential(-magnitude(x))
+    cdef vector_t e = below_one(x)
     return QUOTIENT(BLEND(LESS(x, ZERO), e, SPLAT(1)), e + <real_t> 1)
 
 
@@ -195,15 +229,19 @@ cdef inline vector_t x_logistic(vector_t x) noexcept nogil:
     # x / (1 + exp(-x)): multiplied by x before the last scaling, which may leave few digits.
     cdef vector_t scale, part, factor
     cdef words_t negative = LESS(x, ZERO)
-    part = exp_parts(-magnitude(x), &scale)
     factor = BLEND(LESS(x, SPLAT(-1000)), x * <real_t> 0, x)
+    if SCALES:
+        part = exp_reduced(reduce_exponent(at_least(-magnitude(x), OF(-150, -800)), &scale))
+        factor *= BLEND(negative, part, SPLAT(1))
+        return SCALED(QUOTIENT(factor, SCALED(part, scale) + <real_t> 1), BLEND(negative, scale, ZERO))
+    part = exp_parts(-magnitude(x), &scale)
     factor = QUOTIENT(factor * BLEND(negative, part, SPLAT(1)), part * scale + <real_t> 1)
     return factor * BLEND(negative, scale, SPLAT(1))
 
 
 cdef inline vector_t soft_plus(vector_t x) noexcept nogil:
     # max(x, 0) + log(1 + e), the logarithm by the series of 2 artanh(e / (2 + e)).
-    cdef vector_t e = exponential(-magnitude(x))
+    cdef vector_t e = below_one(x)
     cdef vector_t s = QUOTIENT(e, e + <real_t> 2)
     cdef vector_t q = s * s
     cdef vector_t value
@@ -245,33 +283,27 @@ cdef inline vector_t power_below_one(vector_t exact, vector_t rest) noexcept nog
     exact = at_most(exact, OF(200, 1200))
     n = nearest_whole(-(exact + rest))
     r = ((-exact - n) - rest) * <real_t> 0.6931471805599453
+    if SCALES:
+        return SCALED(exp_reduced(r), n)
     half = nearest_whole(n * <real_t> 0.5)
-    return (expm1_reduced(r) + <real_t> 1) * POWER_OF_TWO(half) * POWER_OF_TWO(n - half)
+    return exp_reduced(r) * POWER_OF_TWO(half) * POWER_OF_TWO(n - half)
 
 
 cdef inline vector_t power_of_product(vector_t z, vector_t high, vector_t low) noexcept nogil:
     # 2 ** -(z (high + low)).
-    cdef vector_t z_high = upper_half(z)
-    cdef vector_t high_high = upper_half(high)
-    return power_below_one(z_high * high_high, z_high * (high - high_high) + ((z - z_high) * high + z * low))
+    cdef vector_t product = z * high
+    return power_below_one(product, rest_of_product(z, high, product) + z * low)
 
 
 cdef inline vector_t gelu_tanh_power(vector_t z) noexcept nogil:
-    # exp(-2u) for the u of the tanh form, as 2 ** -(z (c + d z z)).
+    # exp(-2u) for the u of the tanh form, as 2 ** -(z (c + d z z)). Digits count up to 2 ** -10, where z is
+    # below 3.3 and d z z less than c: the rounding of their sum is put right, that of z z is not worth it.
     cdef real_t c = OF(2.302208185195923, 2.3022081981443248)
-    cdef real_t c_rest = OF(1.2948401906243134e-08, 1.3132826040769712e-16)
-    cdef real_t d = <real_t> 0.1029432395800234874176
-    cdef real_t d_high = OF(0.102935791015625, 0.10294323787093163)
-    cdef real_t d_rest = <real_t> (0.1029432395800234874176 - <double> d_high)
-    cdef vector_t z_high = upper_half(z)
-    cdef vector_t square = z_high * z_high
-    cdef vector_t square_rest = (z - z_high) * (z + z_high)
-    cdef vector_t square_high = upper_half(square)
-    cdef vector_t product = square_high * d_high
-    cdef vector_t rest = (square - square_high) * d_high + (square * d_rest + square_rest * d)
+    cdef real_t d = <real_t> 0.1029432395800235
+    cdef vector_t square = z * z
+    cdef vector_t product = square * d
     cdef vector_t high = product + c
-    cdef vector_t back = high - c
-    return power_of_product(z, high, ((c - (high - back)) + (product - back)) + (rest + c_rest))
+    return power_of_product(z, high, ((c - high) + product) + rest_of_product(square, SPLAT(d), product))
 
 
 cdef inline vector_t gelu_sigmoid_power(vector_t z) noexcept nogil:
@@ -284,14 +316,12 @@ cdef inline vector_t gelu_sigmoid_power(vector_t z) noexcept nogil:
 cdef inline vector_t gauss_power(vector_t z) noexcept nogil:
     # exp(-z z / 2).
     cdef real_t k = <real_t> 0.7213475204444817
-    cdef real_t k_high = OF(0.72119140625, 0.7213475108146667)
-    cdef real_t k_rest = <real_t> (0.7213475204444817 - <double> k_high)
-    cdef vector_t z_high = upper_half(z)
-    cdef vector_t square = z_high * z_high
-    cdef vector_t square_high = upper_half(square)
+    cdef real_t k_rest = OF(9.629814955633087e-09, 1.0177636870465517e-17)
+    cdef vector_t square = z * z
+    cdef vector_t product = square * k
     return power_below_one(
-        square_high * k_high,
-        (square - square_high) * k_high + (square * k_rest + (z - z_high) * (z + z_high) * k),
+        product,
+        rest_of_product(square, SPLAT(k), product) + (square * k_rest + rest_of_product(z, z, square) * k),
     )
 
 
