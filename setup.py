@@ -151,6 +151,19 @@ def translate_rows(rows, build: Path) -> list[str]:
     return [translate(*job)[0].sources[0] for job in jobs]
 
 
+def row_macros(row) -> list[tuple[str, str]]:
+    """Return what a row's source is told about the row."""
+    return [
+        ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),
+        ("MR", str(row.mr)),
+        ("NR_VECTORS", str(row.nr_vectors)),
+        ("VECTOR_BYTES", str(row.vector_bytes)),
+        ("KERNEL_NAME", f'"{row.name}"'),
+        # Tiles become constants only where they are inlined.
+        ("CYTHON_INLINE", "inline __attribute__((always_inline, unused))"),
+    ]
+
+
 def extensions() -> list[Extension]:
     """Return every module, translated to C."""
     table = load_table()
@@ -183,18 +196,9 @@ def extensions() -> list[Extension]:
     rows = table.all_rows()
     c_files = translate_rows(rows, build)
     for row, c_file in zip(rows, c_files, strict=True):
-        macros = [
-            ("REAL", {"float32": "float", "float64": "double"}[row.dtype]),
-            ("MR", str(row.mr)),
-            ("NR_VECTORS", str(row.nr_vectors)),
-            ("VECTOR_BYTES", str(row.vector_bytes)),
-            ("KERNEL_NAME", f'"{row.name}"'),
-            # Tiles become constants only where they are inlined.
-            ("CYTHON_INLINE", "inline __attribute__((always_inline, unused))"),
-        ]
         included = sorted(path.as_posix() for path in Path(row.source).parent.glob("*.px[id]"))
         depends = [TABLE, *included]
-        built.append(extension(row.module, c_file, flags=row.cflags, macros=macros, depends=depends))
+        built.append(extension(row.module, c_file, flags=row.cflags, macros=row_macros(row), depends=depends))
     return built
 
 
