@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..advice.advising import Advice, Advised, advise
 from ..collect.line_table import Line
+from ..collect.names import observed
 from ..document import Block, Column, Section, Table, time_text
 from ._report_lines import percent
 
@@ -15,15 +17,15 @@ FAILED = "Advice failed and was left out: "
 
 
 def advise_on(
-    lines: Sequence[Line], observed: Iterable[Mapping[str, Any]], absolute: Callable[[str], str]
-) -> tuple[Any, list[str]]:
+    lines: Sequence[Line], seen: Iterable[Mapping[str, Any]], absolute: Callable[[str], str]
+) -> tuple[Advised | None, list[str]]:
     """Find advice for profiled lines; whatever goes wrong, the report goes on.
 
     Parameters
     ----------
     lines : sequence of Line
         All lines.
-    observed : iterable of mapping
+    seen : iterable of mapping
         What names held, as ``profiling.collect.names.NameWatch.to_dict`` lists it.
     absolute : callable
         From a code object's filename to that of `lines`.
@@ -39,14 +41,12 @@ def advise_on(
         (line.file, line.line): line.seconds for line in lines if line.origin == "python" and line.seconds
     }
     try:
-        from ..advice.advising import advise
-
-        return advise(times, observed, absolute, _announce), []
+        return advise(times, seen, absolute, _announce), []
     except Exception as error:
         return None, [f"{FAILED}{type(error).__name__}: {error}."]
 
 
-def advise_on_step(call: Callable[[], object], filename: str) -> tuple[Any, list[str]]:
+def advise_on_step(call: Callable[[], object], filename: str) -> tuple[Advised | None, list[str]]:
     """Find advice for the lines of a small program of the toolkit's own, run under a tracer.
 
     Parameters
@@ -62,11 +62,8 @@ def advise_on_step(call: Callable[[], object], filename: str) -> tuple[Any, list
         As `advise_on`.
     """
     try:
-        from ..advice.advising import advise
-        from ..collect.names import observed
-
         names, times = observed(call, filename)
-        return advise(times, names["lines"], lambda name: name, _announce), []
+        return advise(times, names["lines"], lambda name: name), []
     except Exception as error:
         return None, [f"{FAILED}{type(error).__name__}: {error}."]
 
@@ -76,7 +73,7 @@ def _announce(count: int) -> None:
     print(f"Trying {count} {what} of hot lines; --no-advice leaves that out.", file=sys.stderr)
 
 
-def advice_section(title: str, advised: Any, per: str) -> Section | None:
+def advice_section(title: str, advised: Advised | None, per: str) -> Section | None:
     """Return the section, or None where there is nothing to advise.
 
     Parameters
@@ -109,6 +106,7 @@ def advice_section(title: str, advised: Any, per: str) -> Section | None:
     blocks: list[Block] = []
     for advice in advised.given:
         gain = advice.outcome.gain
+        assert gain is not None
         rows.append(
             (
                 _place(advice),
@@ -130,12 +128,12 @@ def advice_section(title: str, advised: Any, per: str) -> Section | None:
     return Section(title, (Table(columns, tuple(rows)), text, *blocks))
 
 
-def _place(advice: Any) -> str:
+def _place(advice: Advice) -> str:
     first, last = advice.lines
     return f"{Path(advice.file).name}:{first}" + (f"-{last}" if last > first else "")
 
 
-def _code_rows(advice: Any) -> Iterable[tuple[str, str]]:
+def _code_rows(advice: Advice) -> Iterable[tuple[str, str]]:
     for head, code in (("instead of", advice.candidate.before), ("write", advice.candidate.after)):
         for number, line in enumerate(code.splitlines()):
             yield ("" if number else head, line)
@@ -143,7 +141,7 @@ def _code_rows(advice: Any) -> Iterable[tuple[str, str]]:
         yield ("note", advice.note)
 
 
-def advice_data(advised: Any) -> dict[str, Any]:
+def advice_data(advised: Advised | None) -> dict[str, Any]:
     """Return what was found as JSON-ready values.
 
     Parameters

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..advice.advising import Advised
 from ..collect.line_table import Function, Line, functions_of, that_matter
 from ..collect.lines import why_untraceable
 from ..collect.own_code import OwnCode, blocks_of, matches
@@ -280,7 +281,7 @@ def _sections(
     shown: Sequence[Function],
     options: CodeOptions,
     notes: Sequence[str],
-    advised: Any,
+    advised: Advised | None,
 ) -> tuple[Section, ...]:
     per = "one call" if subject.what == "function" else "the run"
     no_allocations, no_operations = (

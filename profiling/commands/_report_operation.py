@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import tensorops
@@ -11,6 +11,7 @@ from tensorops.dispatch import schema, selection
 from tensorops.dispatch.explanation import Explanation
 
 from .. import mlp_step
+from ..advice.advising import Advised
 from ..cases import Case
 from ..collect.lines import FunctionLines, count_lines, why_untraceable
 from ..collect.step import StepCost, measure_step
@@ -91,7 +92,7 @@ class OperationReport:
     allocations: dict[str, Any]
     compared: list[Measurement]
     calibration: dict[str, list[float]]
-    advised: Any = None
+    advised: Advised | None = None
     advice_notes: tuple[str, ...] = ()
 
 
@@ -121,12 +122,7 @@ def operation_report(target: Target, case: Case, threads: int, save: bool, advic
     CommandError
         If a measuring process failed.
     """
-    measured = _measure(target, case, threads, save)
-    if advice and isinstance(measured.cost, StepCost):
-        arguments = mlp_step.make_arguments(case.dtype)
-        source = mlp_step.mlp_step.__code__.co_filename
-        advised, notes = advise_on_step(lambda: mlp_step.mlp_step(*arguments), source)
-        measured = replace(measured, advised=advised, advice_notes=tuple(notes))
+    measured = _measure(target, case, threads, save, advice)
     saved, profile_error = _save(measured) if save else (None, None)
     selection.reload_profile()
     choices = explain_cases(measured.compared)
@@ -177,12 +173,12 @@ def measure_roof(dtype: str, threads: int, advance: Callable[[str], None]) -> Ro
     return Roof(dtype, threads, measure_peak(dtype, threads), bandwidths, capacities(levels, threads))
 
 
-def _measure(target: Target, case: Case, threads: int, save: bool) -> OperationReport:
+def _measure(target: Target, case: Case, threads: int, save: bool, advice: bool) -> OperationReport:
     dtype = case.dtype
     described = machine.describe()
     ladder, paths = ladder_jobs(target, case), path_jobs(target, dtype, threads)
     with_step = target.op == "matmul"
-    steps = len(ladder) + len(paths) + OTHER_STEPS + (0 if with_step else len(machine_levels()) + 1)
+    steps = len(ladder) + len(paths) + OTHER_STEPS + (int(advice) if with_step else len(machine_levels()) + 1)
     with progress_bar(f"report {target.op}", steps) as advance:
         advance("peak of one core")
         before = calibration.sample()
@@ -198,6 +194,14 @@ def _measure(target: Target, case: Case, threads: int, save: bool) -> OperationR
         kernels = kernel_lines(target, dtype, threads, traced)
         advance("allocations")
         cost: StepCost | TwinCost = measure_step(dtype) if with_step else measure_twins(case)
+        advised: Advised | None = None
+        notes: list[str] = []
+        if with_step and advice:
+            advance("advice on the training step")
+            arguments = mlp_step.make_arguments(dtype)
+            advised, notes = advise_on_step(
+                lambda: mlp_step.mlp_step(*arguments), mlp_step.mlp_step.__code__.co_filename
+            )
         operations, allocations = _count_step(dtype) if with_step else _count_call(case)
         roof = None if with_step else measure_roof(dtype, threads, advance)
         after = calibration.sample()
@@ -216,6 +220,8 @@ def _measure(target: Target, case: Case, threads: int, save: bool) -> OperationR
         allocations=allocations,
         compared=list(measured[len(ladder) :]),
         calibration={"before": before, "after": after},
+        advised=advised,
+        advice_notes=tuple(notes),
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..advice.advising import Advised
 from ..collect.step import StepCost
 from ..document import Block, Column, Section, Table, bytes_text
 from ._report_advice import advice_section
 from ._report_totals import operations_section
 
 
-def step_section(cost: StepCost, operations: Mapping[str, Any], advised: Any = None) -> Section:
+def step_section(cost: StepCost, operations: Mapping[str, Any], advised: Advised | None = None) -> Section:
     """Return section 4: what each line of the training step allocates.
 
     Parameters

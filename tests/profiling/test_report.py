@@ -56,7 +56,7 @@ def short(monkeypatch, cache_dir):
 
 
 def run_report(*options):
-    return main(["report", "matmul", "--size", "16", *options])
+    return main(["report", "matmul", "--size", "16", "--no-advice", *options])
 
 
 def test_the_report_from_end_to_end(short, tmp_path, capsys, monkeypatch):
@@ -285,14 +285,14 @@ def test_extrapolated_times_and_speedups():
 
 
 def test_shapes_take_the_place_of_a_size(short, capsys):
-    assert main(["report", "matmul", "--shapes", "6x5,5x7", "--no-save"]) == 0
+    assert main(["report", "matmul", "--shapes", "6x5,5x7", "--no-save", "--no-advice"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("matmul: 6x5x7 float32, 1 thread")
     assert "2. The ladder, 6x5x7" in text
 
 
 def test_a_batch_skips_the_rungs_for_two_matrices(short, capsys):
-    assert main(["report", "matmul", "--shapes", "2x6x5,2x5x7", "--no-save"]) == 0
+    assert main(["report", "matmul", "--shapes", "2x6x5,2x5x7", "--no-save", "--no-advice"]) == 0
     text = capsys.readouterr().out
     assert "Speed-up over Python loops" in text
     assert "  reordered" not in text
