@@ -440,7 +440,7 @@ def speed_up(samples: Sequence[CaseSamples]) -> float:
 
     Examples
     --------
-    >>> speed_up([CaseSamples("wide", 0, (2, 2), (1.0, 2.0), (3.0, 4.0))])
+    >>> round(speed_up([CaseSamples("wide", 0, (2, 2), (1.0, 2.0), (3.0, 4.0))]), 6)
     3.0
     """
     logs = [math.log(min(sample.theirs) / min(sample.ours)) for sample in samples]

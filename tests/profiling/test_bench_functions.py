@@ -87,7 +87,7 @@ def test_ctrl_c_delivers_what_there_is(tmp_path, capsys):
         (["matmul", "--groups", "tiny", "--size", "8"], 2, "exclude each other"),
         (["matmul", "--shapes", "2x3,4x5"], 2, "--shapes: matmul: shapes (2, 3) and (4, 5) do not fit"),
         (["matmul", "--against", "blas"], 2, "unknown rival 'blas'; known: numpy, torch"),
-        (["matmul", "--against", "numpi"], 2, "did you mean numpy?"),
+        (["matmul", "--against", "numpi"], 2, "did you mean numpy"),
     ],
 )
 def test_failures_are_told(arguments, code, message, capsys):
