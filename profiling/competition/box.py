@@ -141,6 +141,7 @@ class Box:
             "packages": ["numpy", *(PROFILER if self._profiled else ())],
             "read": [*readable(), *(profiler_folders() if self._profiled else []), str(path)],
             "confined": sandbox.confined,
+            "namespaces": sandbox.namespaces,
             "cores": list(cores),
             "seconds": self.limits.processor_seconds,
             "memory": self.limits.memory,

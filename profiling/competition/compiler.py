@@ -134,6 +134,8 @@ def compile_source(source: Path, name: str, sandbox: Sandbox) -> Path:
     tools = [sys.base_prefix, sys.prefix, str(Path(c_compiler()).resolve().parent.parent)]
     configuration: dict[str, Any] = {
         "confined": sandbox.confined,
+        # Bubblewrap has made some already.
+        "namespaces": sandbox.namespaces and not sandbox.bubblewrap,
         "folder": str(folder),
         "source": str(source),
         "name": name,

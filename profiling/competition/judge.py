@@ -300,16 +300,15 @@ class _Course:
         that is timed, is caught by them.
         """
         problem = self.pack.problem
-        scales = [one.scale for one in (*problem.timed, *problem.checked) if one.scale != band.scale]
+        scales = {one.scale for one in (*problem.timed, *problem.checked)} - {band.scale}
         operands = problem.make(rng, tuple(sizes), band.scale)
-        if not scales or not operands or not operands[0].ndim:
-            return operands
-        others = problem.make(rng, tuple(sizes), float(rng.choice(scales)))
         rows = len(operands[0])
-        odd = rng.integers(0, rows, 1 + rows // ODD_SHARE)
-        for operand, other in zip(operands, others, strict=True):
-            if len(operand) == rows:
-                operand[odd] = other[odd]
+        for scale in sorted(scales):
+            others = problem.make(rng, tuple(sizes), scale)
+            odd = rng.integers(0, rows, 1 + rows // ODD_SHARE)
+            for operand, other in zip(operands, others, strict=True):
+                if len(operand) == rows:
+                    operand[odd] = other[odd]
         return operands
 
     def verify(self, box: Box, band: Band, out: Array, operands: Sequence[Array]) -> None:

@@ -34,6 +34,7 @@ spec.loader.exec_module(module)
 importlib.import_module("box.{program}").main(json.loads(sys.argv[1]))
 """
 NATIVE = "landlock+seccomp+rlimits"
+NAMESPACES = "+namespaces"
 NONE = "none"
 ALLOCATOR = {
     # Without these, glibc gives a kernel that allocates one of two speeds, by the launch.
@@ -52,7 +53,7 @@ class Sandbox:
     Attributes
     ----------
     name : str
-        `NATIVE`, or `NONE` where a submission would run free.
+        `NATIVE`, with `NAMESPACES` where the system grants them, or `NONE` where a submission would run free.
     bubblewrap : str or None
         The program that adds namespaces round the compiler, where it starts.
     why : str
@@ -67,6 +68,11 @@ class Sandbox:
     def confined(self) -> bool:
         """Whether submissions are confined, so that their results may be ranked."""
         return self.name != NONE
+
+    @property
+    def namespaces(self) -> bool:
+        """Whether the processes have namespaces of their own."""
+        return self.name.endswith(NAMESPACES)
 
     @property
     def label(self) -> str:
@@ -194,10 +200,11 @@ def probe() -> Sandbox:
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
             return Sandbox(NONE, why=last[0])
-        open_ways = [name for name, closed in json.loads(done.stdout).items() if not closed]
+        told = json.loads(done.stdout)
+        open_ways = [name for name, closed in told["closed"].items() if not closed]
     if open_ways:
         return Sandbox(NONE, why=f"not closed: {', '.join(open_ways)}")
-    return Sandbox(NATIVE, bubblewrap=_bubblewrap())
+    return Sandbox(NATIVE + NAMESPACES * told["namespaces"], bubblewrap=_bubblewrap())
 
 
 def _bubblewrap() -> str | None:

@@ -1,4 +1,4 @@
-"""What a submission must not be able to do, tried from within: prints which ways are closed."""
+"""What a submission must not be able to do, tried from within: prints which ways are closed, and how."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def main(configuration: dict[str, Any]) -> None:
     configuration : dict
         Paths of a secret file and of one to be written, and the judge's process.
     """
+    try:
+        confine.enter_namespaces()
+        namespaces = True
+    except OSError:
+        namespaces = False
     confine.leave_privileges()
     confine.confine_files(configuration["read"], configuration["names"], [], [])
     confine.limit(seconds=20, file_bytes=0, files=64)
@@ -41,7 +46,7 @@ def main(configuration: dict[str, Any]) -> None:
         "other processes": libc.ptrace(PTRACE_ATTACH, judge, None, None) < 0,
         "executing": _refused(lambda: os.execv("/bin/true", ["true"])),
     }
-    sys.stdout.write(json.dumps(found))
+    sys.stdout.write(json.dumps({"closed": found, "namespaces": namespaces}))
 
 
 def _refused(attempt: Callable[[], object]) -> bool:

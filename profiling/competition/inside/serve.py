@@ -40,6 +40,8 @@ def main(configuration: dict[str, Any]) -> None:
     if cores:
         os.sched_setaffinity(0, cores)
     processors = sum(1 << core for core in cores).to_bytes(MASK, "little") if len(cores) > 1 else b""
+    if configuration["namespaces"]:
+        confine.enter_namespaces()
     confine.leave_privileges()
     statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     if configuration["confined"]:

@@ -25,6 +25,8 @@ def main(configuration: dict[str, Any]) -> None:
     configuration : dict
         From the judge's ``compiler.py``.
     """
+    if configuration["namespaces"]:
+        confine.enter_namespaces()
     confine.leave_privileges()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if configuration["confined"]:
