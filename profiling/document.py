@@ -123,6 +123,26 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Lines of source, and those to write instead.
+
+    Attributes
+    ----------
+    title : str
+        Where, and what for.
+    before, after : str
+        The lines, with their indentation.
+    note : str
+        What to know about it; may be empty.
+    """
+
+    title: str
+    before: str
+    after: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """An axis of a figure.
 
@@ -213,18 +233,18 @@ class Figure:
             raise ValueError(f"figure {self.name!r}: all series of bars need the same labels")
 
 
-Block: TypeAlias = Table | Listing | Figure | str
+Block: TypeAlias = Table | Listing | Change | Figure | str
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a document: tables, listings, figures and paragraphs under a title.
+    """A part of a document: tables, listings, changes, figures and paragraphs under a title.
 
     Attributes
     ----------
     title : str
         One line.
-    blocks : tuple of Table, Listing, Figure or str
+    blocks : tuple of Table, Listing, Change, Figure or str
         A string is a paragraph.
     """
 

@@ -155,29 +155,42 @@ class View:
     def of(self, name: Tree) -> Seen | None:
         """Return what a name held, where it was seen most often."""
         if name not in self._known:
-            found = (moment.at(name.value) for moment in self._moments if self._holds(name, moment.line))
+            found = (self._at(name, moment) for moment in self._moments)
             self._known[name] = next((seen for seen in found if seen is not None), None)
         return self._known[name]
 
     def together(self, names: Sequence[Tree]) -> dict[str, Seen] | None:
         """Return what several names held at one moment, else each by itself; None where one was not seen."""
         for moment in self._moments:
-            if all(self._holds(name, moment.line) for name in names):
-                found = {name.value: moment.at(name.value) for name in names}
-                if None not in found.values():
-                    return {text: seen for text, seen in found.items() if seen is not None}
+            found = {name.value: self._at(name, moment) for name in names}
+            if None not in found.values():
+                return {text: seen for text, seen in found.items() if seen is not None}
         alone = {name.value: self.of(name) for name in names}
         return None if None in alone.values() else {text: seen for text, seen in alone.items() if seen}
 
-    def _holds(self, name: Tree, line: int) -> bool:
+    def _at(self, name: Tree, moment: Moment) -> Seen | None:
+        """Return what a name was seen to hold, if it held this value then, or an array of the same shape."""
+        seen = moment.at(name.value)
+        if seen is None or self._holds(name, moment.line, exactly=seen.array is None):
+            return seen
+        return None
+
+    def _holds(self, name: Tree, line: int, exactly: bool) -> bool:
         """Tell whether a name held this very value when the function was seen at a line."""
         run = self._analysis.run
         words = {part.id for part in ast.walk(ast.parse(name.value)) if isinstance(part, ast.Name)}
-        inside = [place for place, text in self._analysis.defined.items() if text in {*words, name.value}]
         stored = [at for word in {*words, name.value} for at in run.stores.get(word, ())]
+        inside = [place for place, text in self._analysis.defined.items() if text in {*words, name.value}]
+        if not exactly:
+            kept = [place for place in inside if self._analysis.keeps_shape(place)]
+            inside = [place for place in inside if place not in kept]
+            ends = {run.lines_of(place)[1] for place in kept}
+            stored = [at for at in stored if at not in ends]
         if len(stored) <= 1 and len(inside) <= 1:
             # Nothing else gives it a value, so it holds to the end.
-            return all(line > at for at in stored) if not inside or name.since >= 0 else line <= stored[0]
+            if inside and name.since < 0:
+                return bool(stored) and line <= stored[0]
+            return all(line > at for at in stored)
         first = run.lines_of(0)[0] if name.since < 0 else run.lines_of(name.since)[1] + 1
         later = [place for place in inside if place > name.since]
         last = run.lines_of(min(later) if later else len(run.statements) - 1)[1]

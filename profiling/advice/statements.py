@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from .reading import METHODS, Meanings, function_name, is_place, read
-from .trees import Tree
+from .trees import ELEMENTWISE, Tree
 
 LARGEST = 300
 """Trees with more parts are not followed: an intermediate result that is used twice doubles them."""
@@ -192,6 +192,28 @@ class Analysis:
             ),
             default=-1,
         )
+
+    def keeps_shape(self, place: int) -> bool:
+        """Tell whether a statement gives its target an array of the shape that it had.
+
+        Parameters
+        ----------
+        place : int
+            The statement.
+
+        Returns
+        -------
+        bool
+            True for what changes an array in place, and for elementwise steps from the old value to the new.
+        """
+        if place in self.mutating or isinstance(self.run.statements[place], ast.AugAssign):
+            return True
+        tree = next((root.tree for root in self.roots if root.statement == place), None)
+        if tree is None:
+            return False
+        kinds = {part.op for part in tree.walk()}
+        own = self.defined.get(place) in {part.value for part in tree.walk() if part.op == "name"}
+        return own and kinds <= ELEMENTWISE.keys() | {"name", "number"}
 
     def escaping(self, consumed: Collection[int], root: int, source: ast.expr | None) -> set[int]:
         """Return those of the statements whose values somebody else reads too.

@@ -10,7 +10,7 @@ from typing import Any
 from ..advice.advising import Advice, Advised, advise
 from ..collect.line_table import Line
 from ..collect.names import observed
-from ..document import Block, Column, Section, Table, time_text
+from ..document import Block, Change, Column, Section, Table, time_text
 from ._report_lines import percent
 
 FAILED = "Advice failed and was left out: "
@@ -119,7 +119,8 @@ def advice_section(title: str, advised: Advised | None, per: str) -> Section | N
                 advice.candidate.shapes,
             )
         )
-        blocks.append(Table((Column(_place(advice), "left"), Column("", "wrap")), tuple(_code_rows(advice))))
+        head = f"{_place(advice)}: {advice.candidate.match.title}"
+        blocks.append(Change(head, advice.candidate.before, advice.candidate.after, advice.note))
     text = (
         "Found in the source of hot lines, and tried out: both forms ran on arrays of the shapes, dtypes, "
         "strides and values seen there, agreed within the operation's bound, and took turns at one thread. "
@@ -131,14 +132,6 @@ def advice_section(title: str, advised: Advised | None, per: str) -> Section | N
 def _place(advice: Advice) -> str:
     first, last = advice.lines
     return f"{Path(advice.file).name}:{first}" + (f"-{last}" if last > first else "")
-
-
-def _code_rows(advice: Advice) -> Iterable[tuple[str, str]]:
-    for head, code in (("instead of", advice.candidate.before), ("write", advice.candidate.after)):
-        for number, line in enumerate(code.splitlines()):
-            yield ("" if number else head, line)
-    if advice.note:
-        yield ("note", advice.note)
 
 
 def advice_data(advised: Advised | None) -> dict[str, Any]:

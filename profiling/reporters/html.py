@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorops
 
-from ..document import Block, Document, Figure, Listing, Table
+from ..document import Block, Change, Document, Figure, Listing, Table
 from . import Reporter
 from ._palette import PALETTE
 from ._printable import printable
@@ -92,7 +92,7 @@ class HtmlReporter(Reporter):
 
 
 def _kind(block: Block) -> str:
-    for kind, name in ((Table, "table"), (Listing, "listing"), (Figure, "figure")):
+    for kind, name in ((Table, "table"), (Listing, "listing"), (Change, "change"), (Figure, "figure")):
         if isinstance(block, kind):
             return name
     return "paragraph"

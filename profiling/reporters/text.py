@@ -6,7 +6,7 @@ import os
 import textwrap
 from typing import TextIO
 
-from ..document import Block, Column, Document, Figure, Listing, Table
+from ..document import Block, Change, Column, Document, Figure, Listing, Table
 from . import Reporter
 from ._layout import Paint, plain, table_lines
 from ._printable import printable
@@ -23,6 +23,8 @@ STYLES = {
     "hottest": "bold red",
     "hot": "red",
     "warm": "yellow",
+    "removed": "red",
+    "added": "green",
 }
 """In the terminal's own sixteen colours, which suit its background, light or dark."""
 
@@ -69,7 +71,7 @@ class TextReporter(Reporter):
             lines += ["", *self._painted(_paragraph(section.title, width), "section")]
             before: Block | None = None
             for block in section.blocks:
-                if isinstance(block, Listing) and before is not None:
+                if isinstance(block, Listing | Change) and before is not None:
                     lines.append("")
                 elif isinstance(block, Table | Listing) and isinstance(before, Table | Listing):
                     lines.append("")
@@ -82,6 +84,8 @@ class TextReporter(Reporter):
             return table_lines(block, width, self._paint)
         if isinstance(block, Listing):
             return self._listing(block, width)
+        if isinstance(block, Change):
+            return self._change(block, width)
         if isinstance(block, Figure):
             block = f"Figure: {block.title}. To see it: --html FILE or --png FILE."
         return _paragraph(block, min(width, LONGEST_PARAGRAPH_LINE))
@@ -101,6 +105,13 @@ class TextReporter(Reporter):
         else:
             lines.append("(no line was measured)")
         return lines + _paragraph(listing.note, min(width, LONGEST_PARAGRAPH_LINE))
+
+    def _change(self, change: Change, width: int) -> list[str]:
+        lines = self._painted(_paragraph(change.title, width), "title")
+        for mark, style, code in (("-", "removed", change.before), ("+", "added", change.after)):
+            for line in code.splitlines():
+                lines += self._painted(_code_lines(f"{mark} {printable(line)}", width), style)
+        return lines + _paragraph(change.note, min(width, LONGEST_PARAGRAPH_LINE))
 
     def _painted(self, lines: list[str], style: str) -> list[str]:
         return [self._paint(line, style) for line in lines]
@@ -144,6 +155,18 @@ def _heat_style(heat: float | None) -> str:
         if heat is not None and heat >= limit:
             return style
     return ""
+
+
+def _code_lines(text: str, width: int) -> list[str]:
+    """Break a line of code; what follows stands further to the right than its beginning."""
+    indent = " " * (len(text) - len(text[1:].lstrip()) + 4)
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=indent[: width // 2],
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
 
 
 def _paragraph(text: str, width: int) -> list[str]:

@@ -1,10 +1,14 @@
 """Advice: planted lines get the right replacement, good code gets none, and nothing breaks a report."""
 
+import json
 import textwrap
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from profiling.__main__ import main
 from profiling.advice import advising, running
 from profiling.advice.advising import Advice, advise, candidates_in
 from profiling.advice.candidates import Candidate, Match
@@ -13,6 +17,8 @@ from profiling.advice.snapshot import Moment, made, moments_of
 from profiling.advice.trial import AFTER, BEFORE, Trial
 from profiling.collect.names import observed
 from profiling.collect.own_code import block_at
+from profiling.collect.sampler import why_unavailable
+from profiling.commands import _report_runs
 
 HEAD = "import math\nimport numpy as np\nimport tensorops\nerf = np.vectorize(math.erf)\n"
 
@@ -551,3 +557,74 @@ def test_places_are_looked_up(text, shape):
     }
     found = Moment(1, 1, names).at(text)
     assert (None if found is None else found.array.shape) == shape
+
+
+def test_the_section_shows_gain_and_both_forms():
+    from profiling.commands._report_advice import advice_data, advice_section
+    from profiling.document import Document
+    from profiling.reporters import get_reporter
+
+    whole = Advice(candidate_at(3, 5), outcome(1.9, 2.0, 2.1), "/home/me/train.py", "f", 1.0, 0.5)
+    part = replace(whole, candidate=replace(candidate_at(9, 9), is_whole=False))
+    rejected = Advice(candidate_at(7, 7), Outcome(False, "no"), "/home/me/train.py", "f", 1.0, 0.5)
+    advised = advising.Advised((whole, part), (rejected,))
+    section = advice_section("6. Advice", advised, "the run")
+    for width in (80, 100):
+        text = get_reporter("text").render(Document("Title", (section,)), width)
+        assert max(map(len, text.splitlines())) <= width
+    for words in ("train.py:3-5", "2.00x", "1.90 to 2.10", "500 ms", "at most 500 ms", "- before", "+ after"):
+        assert words in text
+    assert "part of the line" in text
+    data = advice_data(advised)
+    assert [entry["first_line"] for entry in data["advice"]] == [3, 9]
+    assert data["advice"][0]["gain"] == [2.0, 1.9, 2.1]
+    assert data["advice_rejected"][0]["rejected_reason"] == "no"
+    assert advice_section("6. Advice", advising.Advised((), (rejected,)), "the run") is None
+    assert advice_section("6. Advice", None, "the run") is None
+    assert advice_data(None) == {"advice": None, "advice_rejected": None}
+
+
+def test_advice_that_fails_breaks_no_report(monkeypatch):
+    from profiling.commands import _report_advice
+
+    def fail(*arguments):
+        raise ZeroDivisionError("by accident")
+
+    monkeypatch.setattr(_report_advice, "advise", fail)
+    advised, notes = _report_advice.advise_on([], [], str)
+    assert advised is None
+    assert "ZeroDivisionError: by accident" in notes[0]
+    advised, notes = _report_advice.advise_on_step(lambda: None, __file__)
+    assert advised is None
+    assert "by accident" in notes[0]
+
+
+SCRIPT = """
+import numpy as np
+
+x = np.random.default_rng(0).standard_normal(400_000).astype(np.float32)
+for _ in range(12):
+    y = x**3  # the planted line
+    z = x * x  # as good as it gets
+print(y[0], z[0])
+"""
+
+
+@pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
+def test_a_script_gets_advice_in_its_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_report_runs.calibration, "sample", lambda: [0.04])
+    Path("planted.py").write_text(SCRIPT, encoding="utf-8")
+    assert main(["report", "planted.py", "--json", "report.json"]) == 0
+    captured = capsys.readouterr()
+    assert "Trying 1 replacement of hot lines; --no-advice" in captured.err
+    data = json.loads(Path("report.json").read_text(encoding="utf-8"))
+    # NumPy takes a hundred times as long for it as for the products.
+    (advice,) = data["advice"]
+    assert (advice["after"], advice["first_line"]) == ("y = x * x * x", 6)
+    assert advice["arrays"] == "x 400000 float32"
+    assert advice["gain"][1] > 1
+    assert "6. Advice" in captured.out
+    assert main(["report", "planted.py", "--no-advice", "--json", "report.json"]) == 0
+    assert json.loads(Path("report.json").read_text(encoding="utf-8"))["advice"] is None
+    assert "Advice" not in capsys.readouterr().out

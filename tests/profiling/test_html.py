@@ -9,7 +9,18 @@ from html.parser import HTMLParser
 
 import pytest
 
-from profiling.document import Axis, Column, Document, Figure, Listing, ListingLine, Section, Series, Table
+from profiling.document import (
+    Axis,
+    Change,
+    Column,
+    Document,
+    Figure,
+    Listing,
+    ListingLine,
+    Section,
+    Series,
+    Table,
+)
 from profiling.reporters import get_reporter
 from profiling.reporters._rows import LONGEST_STRETCH, shown_source, sort_value, stretches
 
@@ -276,3 +287,10 @@ def test_both_schemes_are_painted(page, tmp_path, scheme, is_dark):
         assert (background < 0.2) == dark
         # Something is written on it, in a colour that stands out.
         assert abs(pixels - background).max() > 0.6
+
+
+def test_a_change_keeps_its_indentation_and_escapes_its_source():
+    change = Change("a.py:3: f", "y = a < b", "def f(x):\n    return x", "A note.")
+    page = get_reporter("html").render(Document("Title", (Section("Part", (change,)),)), 80)
+    assert "<del>y = a &lt; b</del>\n<ins>def f(x):</ins>\n<ins>    return x</ins>" in page
+    assert '<p class="note">A note.</p>' in page

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from profiling.document import (
     Axis,
+    Change,
     Column,
     Document,
     Figure,
@@ -125,6 +126,17 @@ def test_a_listing_shows_the_lines_with_figures_and_marks_the_hot_ones():
     nothing = Listing("f", "a.py", (), (ListingLine(1, "pass"),))
     text = get_reporter("text").render(Document("Title", (Section("Part", (nothing,)),)), 80)
     assert "(no line was measured)" in text
+
+
+def test_a_change_shows_both_forms_and_breaks_long_lines():
+    after = f"@fuse\ndef f(x):\n    return {' + '.join(['x'] * 30)}"
+    change = Change("a.py:3: f", "y = x\nz = y", after, "A note.")
+    lines = get_reporter("text").render(Document("Title", (Section("Part", (change,)),)), 80).splitlines()
+    assert lines[3:9] == ["  a.py:3: f", "  - y = x", "  - z = y", "  + @fuse", "  + def f(x):", lines[8]]
+    assert lines[8].startswith("  +     return x + x")
+    assert lines[9].startswith("            + x") or lines[9].startswith("            x")
+    assert lines[-1] == "  A note."
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_figure_in_text_says_how_to_see_it():
