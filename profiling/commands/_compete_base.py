@@ -165,7 +165,7 @@ def score_section(found: Score, noise: float) -> Section:
         ("geometric mean", f"{total.estimate:.3f}", f"{total.low:.3f} to {total.high:.3f}", "", "", "")
     )
     note = (
-        f"Speed-up over the baseline, from {found.launches} pairs of processes. "
+        f"Speed-up over the baseline, from {found.launches} pair{'s' * (found.launches != 1)} of processes. "
         f"Scores within {100 * noise:.1f} % and their intervals are tied."
     )
     return Section("Score", (Table(columns, tuple(rows)), note))

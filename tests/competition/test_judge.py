@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 
 import numpy as np
 import pytest
 
-from profiling.competition import judge, sandbox, verdict
+from profiling.competition import judge, sandbox, verdict, warden
 from profiling.competition.judge import CHECK_ONLY, Plan, refusal
 from profiling.competition.score import score
 
@@ -231,3 +233,19 @@ def test_who_is_deaf_to_the_limit_of_processor_time_is_named_all_the_same(softma
     monkeypatch.setattr(judge, "Limits", lambda **more: real(**more | {"processor_seconds": 1}))
     text = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ndef kernel(x, out):\n"
     assert judged(softmax, f"{text}    while True: pass\n").verdict.name == verdict.CPU_LIMIT
+
+
+def test_a_process_that_does_not_stand_still_is_ended(monkeypatch):
+    monkeypatch.setattr(warden, "STOP_SECONDS", 0.05)
+    process = subprocess.Popen(["sleep", "60"])
+    guard = warden.Warden(process.pid)
+    guard.expect_stop()
+    assert process.wait(20) == -signal.SIGKILL
+    guard.dismiss()
+    assert "stand still" in guard.reason
+
+
+def test_namespaces_are_a_part_of_the_name_of_the_walls(walls):
+    assert sandbox.Sandbox(sandbox.NATIVE + sandbox.NAMESPACES).namespaces
+    assert not sandbox.Sandbox(sandbox.NATIVE).namespaces
+    assert walls.name.startswith(sandbox.NATIVE)
