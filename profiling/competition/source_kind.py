@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tokenize
 
+DIRECTIVE = re.compile(r"#\s*cython\s*:\s*((\w|[.])+\s*=.*)$")
+"""A comment that Cython reads, as its own parser finds it."""
 _LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -21,7 +24,7 @@ _LAYOUT = {
 
 
 def kind(code: bytes, suffix: str) -> str:
-    """Return the hash of a source without what means nothing.
+    r"""Return the hash of a source without what means nothing.
 
     Parameters
     ----------
@@ -39,6 +42,8 @@ def kind(code: bytes, suffix: str) -> str:
     --------
     >>> kind(b"x = 1", ".py") == kind(b"x  =  1  # one", ".py")
     True
+    >>> kind(b"x = 1", ".pyx") == kind(b"#cython : cdivision=True\nx = 1", ".pyx")
+    False
     """
     text = code.decode("utf-8", "replace")
     try:
@@ -55,7 +60,5 @@ def kind(code: bytes, suffix: str) -> str:
         content = text
     # Cython reads some comments: those are not without meaning.
     if suffix == ".pyx":
-        content += "".join(
-            line.strip() for line in text.splitlines() if line.lstrip().startswith("# cython:")
-        )
+        content += "".join(found[1] for line in text.splitlines() if (found := DIRECTIVE.match(line.strip())))
     return hashlib.sha256(f"{suffix}\0{content}".encode()).hexdigest()
