@@ -156,6 +156,7 @@ def test_lists_take_commas_and_spaces(monkeypatch, lists, capsys):
     monkeypatch.setattr(bench, "measure_launches", measure)
     monkeypatch.setattr(bench.machine, "describe", lambda: DESCRIBED)
     monkeypatch.setattr(type(bench.LIBRARIES["torch"]), "unavailable", lambda self: None)
+    monkeypatch.setattr(type(bench.LIBRARIES["jax"]), "unavailable", lambda self: "jax is not installed")
     assert main(["bench", "matmul", "--quick", *lists]) == 0
     assert [count for count, _ in measured] == [1, 2]
     assert measured[0][1] == ("tensorops", "numpy", "torch")
