@@ -82,3 +82,10 @@ def test_the_workflow_only_runs_commands_of_the_tree() -> None:
     assert runs
     assert [run for run in runs if not re.fullmatch(r"bash \.ci/\w+( dist)?", run)] == []
     assert [run for run in runs if not (ROOT / run.split()[1]).is_file()] == []
+
+
+def test_every_extra_is_explained() -> None:
+    page = (ROOT / "docs" / "installation.rst").read_text(encoding="utf-8")
+    assert set(re.findall(r"^``(\w+)``  ", page, re.MULTILINE)) == set(
+        PROJECT["project"]["optional-dependencies"]
+    )
