@@ -8,9 +8,6 @@ follow, so that anybody can repeat it once the seed is told.
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..measure.stats import BLOCK
-from ..measure.timer import garbage_collection_off, turns
+from ..measure.timer import turns
 from ..measure.worker import physical_cores_first
 from . import compiler, verdict
 from .box import Box, Limits
@@ -44,6 +41,7 @@ from .records import (
 )
 from .sandbox import Sandbox, probe
 from .score import score
+from .surroundings import FOLDERS, beside, blamed, folder, located, single_threaded, sweep
 from .verdict import Fault, Verdict
 
 __all__ = [
@@ -65,7 +63,6 @@ __all__ = [
     "seed_hash",
     "sweep",
 ]
-FOLDERS = "tensorops-judge-"
 WARM_UP = 2
 LOAD_SECONDS = 20.0
 NOTHINGS = 31
@@ -127,8 +124,8 @@ def judge(
     found = Judgement(Verdict(verdict.OK, "accept"), sandbox=walls.label, seed=seed or new_seed())
     course = _Course(pack, track, plan, walls, found, on_phase, enough)
     try:
-        with _folder() as folder, _rival_folder() as other, _judging():
-            course.run(folder, code, suffix, other, rival)
+        with folder() as place, folder() as other, single_threaded():
+            course.run(place, code, suffix, other, rival)
     except Fault as fault:
         found.verdict = fault.verdict(course.phase, course.printed)
     except Exception as error:
@@ -137,46 +134,6 @@ def judge(
         found.verdict = Verdict(verdict.JUDGE_ERROR, course.phase, reason)
     found.seconds = time.monotonic() - begun
     return found
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-_rival_folder = _folder
-
-
-def sweep() -> None:
-    """Remove what judges that were killed have left in the folder for temporary files."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
-        process = folder.name.removeprefix(FOLDERS).partition("-")[0]
-        if process.isdecimal() and not Path("/proc", process).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _judging() -> Iterator[None]:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(1), garbage_collection_off():
-        yield
-
-
-@contextmanager
-def _beside(cores: Sequence[int]) -> Iterator[None]:
-    """Run the judge on the submission's first processor, so that waking each other takes microseconds."""
-    before = os.sched_getaffinity(0)
-    with raised():
-        os.sched_setaffinity(0, cores[:1])
-        try:
-            yield
-        finally:
-            os.sched_setaffinity(0, before)
 
 
 class _Course:
@@ -227,7 +184,7 @@ class _Course:
             # Told each time: the worker's lease is renewed by it.
             self.enter("time")
             # Others may be timed between two launches; never two at the same time.
-            with machine_lock(), _beside(self.cores):
+            with machine_lock(), beside(self.cores):
                 self.time(path, against, launch)
         if self.plan.launches and speed_up(self.found.samples) > DOUBTFUL:
             self.found.reviewed = True
@@ -275,7 +232,7 @@ class _Course:
         """Try all bands, in a process of their own."""
         self.enter("load")
         # Before others: on a busy machine nobody's kernel is to be taken for one that never ends.
-        with _beside(self.checking_cores), self.box(path, self.checking_cores) as box, self.reported(box):
+        with beside(self.checking_cores), self.box(path, self.checking_cores) as box, self.reported(box):
             self.enter("check")
             for _ in range(rounds):
                 self.check_bands(box, rng)
@@ -412,28 +369,6 @@ class _Course:
         return times
 
 
-@contextmanager
-def blamed(index: int) -> Iterator[None]:
-    """Take a fault of the second contender, the baseline, for the judge's.
-
-    Parameters
-    ----------
-    index : int
-        Whose turn it is.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
-    try:
-        yield
-    except Fault as fault:
-        if index == 0:
-            raise
-        raise Fault(verdict.JUDGE_ERROR, f"the baseline failed: {fault}") from fault
-
-
 def speed_up(samples: Sequence[CaseSamples]) -> float:
     """Return the speed-up as the least times tell it: a first look, not a score.
 
@@ -444,28 +379,3 @@ def speed_up(samples: Sequence[CaseSamples]) -> float:
     """
     logs = [math.log(min(sample.theirs) / min(sample.ours)) for sample in samples]
     return math.exp(math.fsum(logs) / len(logs))
-
-
-@contextmanager
-def located(band: Band, sizes: Sequence[int], names: Sequence[str]) -> Iterator[None]:
-    """Add the case to a fault that happens within.
-
-    Parameters
-    ----------
-    band : Band
-        Which family of sizes.
-    sizes, names : sequence
-        Its numbers and what they mean.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
-    try:
-        yield
-    except Fault as fault:
-        if fault.name != verdict.JUDGE_ERROR:
-            text = ", ".join(f"{size} {name}" for size, name in zip(sizes, names, strict=True))
-            fault.more.setdefault("case", f"{band.name} ({text})")
-        raise
