@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tensorops.adapters import install, uninstall
+    from tensorops.configuration import show_config
+    from tensorops.dispatch.explanation import explain
 
 try:
     from tensorops.boundary.attention import attention, attention_backward
@@ -81,10 +83,8 @@ except ModuleNotFoundError as _error:
     raise
 
 from tensorops.backends import backends, register_backend
-from tensorops.configuration import show_config
-from tensorops.dispatch.explanation import explain
+from tensorops.dispatch.active import use_backend
 from tensorops.dispatch.precision import get_matmul_precision, set_matmul_precision
-from tensorops.dispatch.selection import use_backend
 from tensorops.fuse import fuse
 
 __version__ = "0.1.0"
@@ -163,13 +163,19 @@ __all__ = [
 ]
 
 # What few programs need, imported when it is asked for.
-_LATER = {"install": "tensorops.adapters", "uninstall": "tensorops.adapters"}
+_LATER = {
+    "explain": "tensorops.dispatch.explanation",
+    "install": "tensorops.adapters",
+    "show_config": "tensorops.configuration",
+    "uninstall": "tensorops.adapters",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)
+    found = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    return found
 
 
 # A wrong setting is an error now, before anything is computed with another one.

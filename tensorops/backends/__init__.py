@@ -8,17 +8,15 @@ is imported before the first question about backends is asked.
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
-import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from tensorops.backends.base import Array, Call, ComputeBackend
-from tensorops.operations import OPERATIONS
+if TYPE_CHECKING:
+    from tensorops.backends.base import Array, Call, ComputeBackend
 
 __all__ = [
     "Call",
@@ -267,6 +265,8 @@ def run_path(path: str, op: str, arrays: Sequence[Array], out: Array, **params: 
 def _resolve(path: str) -> tuple[ComputeBackend, str | None]:
     """Return and remember the backend and the variant that `path` stands for."""
     name, _, variant = path.partition("/")
+    from tensorops.operations import OPERATIONS
+
     with _lock:
         backend = get_backend(name)
         known = {*backend.paths(), *(known for op in OPERATIONS for known in backend.paths_of(op))}
@@ -289,6 +289,8 @@ def _registry() -> dict[str, ComputeBackend]:
 
 
 def _discover_files() -> None:
+    import pkgutil
+
     for module in pkgutil.iter_modules(__path__):
         if not module.name.endswith("_backend"):
             continue
@@ -342,13 +344,21 @@ def _announced() -> bool:
 
 
 def _is_backend_class(item: object) -> TypeGuard[type[ComputeBackend]]:
+    import inspect
+
+    from tensorops.backends.base import ComputeBackend
+
     return inspect.isclass(item) and issubclass(item, ComputeBackend) and not inspect.isabstract(item)
 
 
 def _checked_name(backend: object) -> str:
     """Return a backend's name, or raise where it is no backend or its names cannot stand in a path."""
+    from tensorops.backends.base import ComputeBackend
+
     if not isinstance(backend, ComputeBackend):
-        hint = "an instance, not the class" if inspect.isclass(backend) else "an instance of a subclass of it"
+        hint = (
+            "an instance, not the class" if isinstance(backend, type) else "an instance of a subclass of it"
+        )
         raise TypeError(f"{backend!r} is not a ComputeBackend; expected {hint}")
     name = getattr(backend, "name", None)
     for part in (name, *backend.variants):
@@ -369,3 +379,10 @@ def _why(backend: ComputeBackend, question: str, *arguments: Call) -> str | None
 def _announce() -> None:
     for callback in tuple(_listeners):
         callback()
+
+
+def __getattr__(name: str) -> Any:
+    # The registry of operations behind these takes longer to import than all that every program needs.
+    if name not in ("Call", "ComputeBackend"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("tensorops.backends.base"), name)

@@ -14,7 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorops.backends.layout import layout_letter
 from tensorops.operations import NO_PARAMS, OPERATIONS
+
+__all__ = ["FLOAT_DTYPES", "Array", "Call", "ComputeBackend", "layout_letter", "only_float_matmul"]
 
 Array = NDArray[Any]
 
@@ -104,34 +107,6 @@ class Call:
         else:
             letters = max(letters, default="C") * len(shapes)
         return cls(op, dtype, tuple(shapes), letters, spec.params_of_path(params), spec.in_place, threads)
-
-
-def layout_letter(array: Array) -> str:
-    """Return the letter by which a `Call` and the profile describe an operand's memory order.
-
-    Parameters
-    ----------
-    array : ndarray
-        An operand of at least one dimension.
-
-    Returns
-    -------
-    str
-        "C" if its matrices lie row by row, "F" if column by column, "S" if neither of the last two
-        axes is dense. Gaps between rows, columns or matrices do not matter.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.zeros((4, 6))
-    >>> layout_letter(x), layout_letter(x.T), layout_letter(x[:, ::2])
-    ('C', 'F', 'S')
-    """
-    if array.ndim == 0 or array.strides[-1] == array.itemsize or array.shape[-1] <= 1:
-        return "C"
-    if array.ndim > 1 and (array.strides[-2] == array.itemsize or array.shape[-2] <= 1):
-        return "F"
-    return "S"
 
 
 class ComputeBackend(ABC):

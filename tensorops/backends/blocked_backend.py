@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tensorops.backends.base import FLOAT_DTYPES, Array, Call, ComputeBackend
+from tensorops.backends.provided import PROVIDED
 from tensorops.elementwise_table import ELEMENTWISE, FORMULAS
 from tensorops.kernels.elementwise import family
 from tensorops.kernels.gemm import batched, layers
@@ -16,28 +17,6 @@ from tensorops.kernels.gemm import batched, layers
 # them: what is measured here must be what ``tensorops.matmul`` runs.
 _PLANS = {"small": ("never", 1), "packed": ("auto", 0)}
 _ELEMENTWISE = {item.name + form: item for item in ELEMENTWISE for form in item.forms}
-
-Kernel = Callable[..., object]
-_provided: dict[str, Kernel] = {}
-
-
-def provide(op: str, kernel: Kernel) -> None:
-    """Give this backend the kernel of an operation: a boundary does so for each of its own.
-
-    Parameters
-    ----------
-    op : str
-        Name in the operation registry.
-    kernel : callable
-        ``kernel(arrays, out, threads=0, **params)``: computes into `out`, a tuple of arrays where the
-        operation has several results, on at most so many threads (0: as many as the library may use).
-
-    Examples
-    --------
-    >>> provide("nothing", lambda arrays, out, threads=0: None)
-    >>> _ = _provided.pop("nothing")
-    """
-    _provided[op] = kernel
 
 
 def _matmul(arrays: Sequence[Array], out: Any, pack: str, threads: int, params: Mapping[str, Any]) -> None:
@@ -78,7 +57,7 @@ class BlockedBackend(ComputeBackend):
 
     def supports(self, call: Call) -> str | None:
         """Return why this backend cannot compute `call`, or None if it can: see `ComputeBackend`."""
-        if call.op not in _ELEMENTWISE and call.op not in _provided and call.op not in _PRODUCTS:
+        if call.op not in _ELEMENTWISE and call.op not in PROVIDED and call.op not in _PRODUCTS:
             return f"it has no {call.op}"
         if call.dtype not in FLOAT_DTYPES:
             return f"dtype {call.dtype} is not {' or '.join(FLOAT_DTYPES)}"
@@ -86,7 +65,7 @@ class BlockedBackend(ComputeBackend):
 
     def paths_of(self, op: str) -> tuple[str, ...]:
         """Return the paths for one operation: matrix products alone have variants. See `ComputeBackend`."""
-        return (self.name,) if op in _ELEMENTWISE or op in _provided else self.paths()
+        return (self.name,) if op in _ELEMENTWISE or op in PROVIDED else self.paths()
 
     def run(
         self, op: str, arrays: Sequence[Array], out: Array, *, variant: str | None = None, **params: Any
@@ -133,8 +112,8 @@ class BlockedBackend(ComputeBackend):
             operands = [np.broadcast_to(array, out.shape) for array in arrays]
             family.compute(formula, operands, out, numbers[0], numbers[1], params.get("threads", 0))
             return out
-        if op in _provided:
-            _provided[op](arrays, out, **params)
+        if op in PROVIDED:
+            PROVIDED[op](arrays, out, **params)
             return out
         if variant not in _PLANS or op not in _PRODUCTS:
             raise ValueError(

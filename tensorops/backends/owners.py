@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorops.backends import get_backend, loaded_backends
-from tensorops.backends.base import ComputeBackend
+
+if TYPE_CHECKING:
+    from tensorops.backends.base import ComputeBackend
 
 __all__ = ["apply_by_owner", "owner_of"]
 

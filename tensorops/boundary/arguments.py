@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["answers_for_itself", "common_arrays", "folds_onto_itself", "result_for"]
+__all__ = ["Later", "answers_for_itself", "common_arrays", "folds_onto_itself", "result_for"]
+
+
+class Later:
+    """A function of a module that is imported when it is called for the first time.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module.
+    name : str
+        Name of the function.
+
+    Examples
+    --------
+    >>> Later("math", "gcd")(12, 18)
+    6
+    """
+
+    __slots__ = ("_function", "_module", "_name")
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+        self._function: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        if self._function is None:
+            self._function = getattr(importlib.import_module(self._module), self._name)
+        return self._function(*arguments)
 
 
 def answers_for_itself(operand: object) -> bool:

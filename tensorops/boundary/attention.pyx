@@ -4,14 +4,11 @@ cimport numpy as np
 
 import numpy
 
-from tensorops.backends.blocked_backend import provide
+from tensorops.backends.provided import provide
 from tensorops.backends.owners import apply_by_owner
-from tensorops.boundary.arguments import answers_for_itself, common_arrays, result_for
-from tensorops.dispatch.selection import active_backend
+from tensorops.boundary.arguments import Later, answers_for_itself, common_arrays, result_for
+from tensorops.dispatch.active import active_backend
 from tensorops.kernels.attention.products import attend, attend_backward
-from tensorops.numpy_twins import attention as numpy_twins
-from tensorops.reference.attention import usual_scale
-from tensorops.specs.attention import attention_dims, backward_dims
 
 from tensorops.boundary.paths cimport choose, compute_by, layout_of
 from tensorops.dispatch cimport table
@@ -19,6 +16,10 @@ from tensorops.dispatch.table cimport PATH_BLOCKED, Decision
 from tensorops.runtime cimport calls
 
 np.import_array()
+
+cdef object usual_scale = Later("tensorops.reference.attention", "usual_scale")
+cdef object attention_dims = Later("tensorops.specs.attention", "attention_dims")
+cdef object backward_dims = Later("tensorops.specs.attention", "backward_dims")
 
 # The number of each in the dispatcher's table, by whether it is causal.
 cdef int ATTENTION[2]
@@ -202,6 +203,8 @@ def attention_backward(grad, q, k, v, out, *, causal=False, scale=None):
     dims = backward_dims([numpy.shape(array) for array in arrays])
     params["scale"] = scale_of("attention_backward", scale, dims.depth)
     if foreign or common.char not in "fd":
+        from tensorops.numpy_twins import attention as numpy_twins
+
         return numpy_twins.attention_backward(*arrays, **params)
     results = tuple([numpy.empty(array.shape, common) for array in arrays[1:4]])
     choose(
@@ -296,6 +299,8 @@ cdef object by_numpy(tuple operands, dict params, tuple shape, object common, ob
     if out is not None:
         common = numpy.result_type(common, 1.0) if common.kind in "iub" else common
         result_for("attention", out, shape, common, [numpy.asarray(operand) for operand in operands])
+    from tensorops.numpy_twins import attention as numpy_twins
+
     result = numpy_twins.attention(*operands, **params)
     if out is None:
         return result

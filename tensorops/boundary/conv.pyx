@@ -5,13 +5,11 @@ cimport numpy as np
 import numpy
 
 from tensorops.activations import ACTIVATIONS as _ACTIVATIONS
-from tensorops.backends.blocked_backend import provide
+from tensorops.backends.provided import provide
 from tensorops.backends.owners import apply_by_owner
-from tensorops.boundary.arguments import answers_for_itself, common_arrays, result_for
-from tensorops.dispatch.selection import active_backend
+from tensorops.boundary.arguments import Later, answers_for_itself, common_arrays, result_for
+from tensorops.dispatch.active import active_backend
 from tensorops.kernels.convolution.products import convolve, input_gradient, weight_gradient
-from tensorops.numpy_twins import convolution as numpy_twins
-from tensorops.specs.convolution import backward_dims, convolution_dims, pair
 
 from tensorops.boundary.paths cimport choose, compute_by, layout_of
 from tensorops.dispatch cimport table
@@ -19,6 +17,10 @@ from tensorops.dispatch.table cimport PATH_BLOCKED, Decision
 from tensorops.runtime cimport calls
 
 np.import_array()
+
+cdef object backward_dims = Later("tensorops.specs.convolution", "backward_dims")
+cdef object convolution_dims = Later("tensorops.specs.convolution", "convolution_dims")
+cdef object pair = Later("tensorops.specs.convolution", "pair")
 
 # The number of a convolution with each activation in the dispatcher's table.
 cdef dict CONVOLUTIONS = {
@@ -237,6 +239,8 @@ def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
     params["stride"] = pair("conv2d_backward", "stride", stride, 1)
     params["padding"] = pair("conv2d_backward", "padding", padding, 0)
     if foreign or common.char not in "fd":
+        from tensorops.numpy_twins import convolution as numpy_twins
+
         return numpy_twins.conv2d_backward(*arrays, **params)
     results = (
         numpy.empty(arrays[1].shape, common), numpy.empty(arrays[2].shape, common),
@@ -294,6 +298,8 @@ cdef object by_numpy(tuple operands, dict params, tuple shape, object common, ob
     """Have NumPy compute other dtypes and subclasses; `out` is written when all else has succeeded."""
     if out is not None:
         result_for("conv2d", out, shape, common, [numpy.asarray(operand) for operand in operands])
+    from tensorops.numpy_twins import convolution as numpy_twins
+
     result = numpy_twins.conv2d(*operands, **params)
     if out is None:
         return result

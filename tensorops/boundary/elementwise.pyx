@@ -5,8 +5,7 @@ cimport numpy as np
 import numpy
 
 from tensorops.backends.owners import apply_by_owner
-from tensorops.dispatch.selection import active_backend
-from tensorops.operations import OPERATIONS as _OPERATIONS
+from tensorops.dispatch.active import active_backend
 
 from tensorops.boundary.arrays cimport (
     apart, check_changed, check_out, check_writeable, foreign, is_same, overlaps, plain, same_shape,
@@ -51,9 +50,7 @@ cdef class Operation:
         self.numpy_semantics = numpy_semantics
         self.parameters = parameters
         self.approximate = approximate
-        self.number = table.operation_number(
-            name, _OPERATIONS[name].params_of_path({"approximate": approximate}),
-        )
+        self.number = table.operation_number(name, (("approximate", approximate),))
 
     cdef dict options(self, double p0, double p1):
         """Return the parameters by name."""
@@ -204,7 +201,9 @@ cdef void run_rows(
 
 cdef object by_numpy(Operation operation, tuple operands, object out, double p0, double p1):
     """Have NumPy compute what the kernels do not: other dtypes, subclasses, and conversions into `out`."""
-    function = _OPERATIONS[operation.name].numpy_function()
+    from tensorops.operations import OPERATIONS
+
+    function = OPERATIONS[operation.name].numpy_function()
     return function(*operands, out=out, **operation.options(p0, p1))
 
 

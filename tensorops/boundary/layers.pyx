@@ -11,9 +11,7 @@ from tensorops.activations import ACTIVATIONS as _ACTIVATIONS
 from tensorops.backends.owners import apply_by_owner
 from tensorops.boundary.arguments import answers_for_itself, common_arrays
 from tensorops.dispatch import precision as _precision
-from tensorops.dispatch.selection import active_backend
-from tensorops.numpy_twins import products as numpy_twins
-from tensorops.operations import OPERATIONS as _OPERATIONS
+from tensorops.dispatch.active import active_backend
 
 from tensorops.boundary.paths cimport choose, compute_by
 from tensorops.boundary.products cimport folds_onto_itself, layout_of, overlaps, usable
@@ -38,7 +36,7 @@ cdef enum:
 # The number of a layer with each activation in the dispatcher's table, and of its epilogue.
 cdef dict LAYERS = {
     name: (
-        table.operation_number("linear", _OPERATIONS["linear"].params_of_path({"activation": name})),
+        table.operation_number("linear", (("activation", name),)),
         epilogue,
     )
     for name, epilogue in zip(
@@ -357,6 +355,8 @@ cdef int check_shapes(object arrays, object out) except -1:
 
 cdef object by_numpy(tuple operands, object activation, object out):
     """Have NumPy compute other dtypes and subclasses; `out` is written when all else has succeeded."""
+    from tensorops.numpy_twins import products as numpy_twins
+
     result = numpy_twins.linear(*operands, activation=activation)
     if out is None:
         return result
@@ -456,4 +456,6 @@ cdef object general_backward(object grad, object x, object weight, bint bias, ob
             return gradients(arrays[0], arrays[1], arrays[2], bias)
         check_backward(arrays[0], arrays[1], arrays[2])
         operands = tuple(arrays)
+    from tensorops.numpy_twins import products as numpy_twins
+
     return numpy_twins.linear_backward(*operands, bias=bias)

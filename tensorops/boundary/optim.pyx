@@ -4,8 +4,7 @@ cimport numpy as np
 
 import numpy
 
-from tensorops.backends.blocked_backend import provide
-from tensorops.operations import OPERATIONS as _OPERATIONS
+from tensorops.backends.provided import provide
 
 from tensorops.boundary.arrays cimport apart, check_writeable, overlaps
 from tensorops.boundary.paths cimport choose, compute_by, layout_of
@@ -27,7 +26,7 @@ cdef class StepOperation:
     def __init__(self, name, step):
         self.name = name
         self.step = step
-        self.number = table.operation_number(name, _OPERATIONS[name].params_of_path({}))
+        self.number = table.operation_number(name)
         provide(name, self.kernel)
 
     def kernel(self, arrays, out, int threads=0, **params) -> None:
@@ -120,7 +119,9 @@ cdef object change(StepOperation operation, tuple operands, tuple names, dict pa
     changed = (first, *arrays[2:])
     ready = first.dtype.isnative and all([x.flags.behaved for x in changed])
     if first.dtype.char not in "fd" or not ready:
-        _OPERATIONS[operation.name].numpy_function()(*arrays, out=changed, **params)
+        from tensorops.operations import OPERATIONS
+
+        OPERATIONS[operation.name].numpy_function()(*arrays, out=changed, **params)
         return operands[0]
     if not arrays[1].flags.aligned:
         arrays = (first, numpy.require(arrays[1], first.dtype, "A"), *arrays[2:])

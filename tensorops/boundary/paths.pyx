@@ -3,7 +3,7 @@
 A boundary numbers its operation once, asks before it computes, and computes itself where its own kernels
 are to be used::
 
-    cdef int NUMBER = table.operation_number("name", OPERATIONS["name"].params_of_path({...}))
+    cdef int NUMBER = table.operation_number("name", (("parameter", value),))
 
     choose(NUMBER, itemsize, s0, s1, s2, s3, LAYOUT_C, &decision)
     if decision.path == PATH_BLOCKED:
@@ -14,9 +14,8 @@ are to be used::
 The sizes are those of ``OpSpec.sizes``. A look-up takes a few nanoseconds.
 """
 
-from tensorops.backends.base import layout_letter
-from tensorops.dispatch import running
-from tensorops.dispatch.selection import active_backend
+from tensorops.backends.layout import layout_letter
+from tensorops.dispatch.active import active_backend
 from tensorops.dispatch.table import path_name
 
 from tensorops.dispatch.table cimport Decision
@@ -35,6 +34,8 @@ cdef int compute_by(
     `ours` tells that `out` is no memory of the user's, and no operand: if the backend fails, another one
     may write it, provided that nobody asked for this very backend.
     """
+    from tensorops.dispatch import running
+
     running.compute(
         path_name(decision.path), op, arrays, out, {**params, "threads": decision.threads},
         replaceable=ours and active_backend() is None,

@@ -5,8 +5,7 @@ cimport numpy as np
 import numpy
 
 from tensorops.dispatch import precision as _precision
-from tensorops.dispatch import running
-from tensorops.dispatch.selection import active_backend
+from tensorops.dispatch.active import active_backend
 from tensorops.dispatch.table import path_name as table_path_name
 
 from tensorops.dispatch cimport table
@@ -409,6 +408,8 @@ cdef int by_backend(
     object a, object b, object c, bint row, bint column, object backend, Decision decision, bint ours,
 ) except -1:
     """Let a backend's Python object compute into `c`: stacks of matrices with equal batch shapes."""
+    from tensorops.dispatch import running
+
     result = c
     if row:
         a = a[numpy.newaxis, :]

@@ -6,10 +6,9 @@ from libc.string cimport memset
 
 import numpy
 
-from tensorops.backends.blocked_backend import provide
+from tensorops.backends.provided import provide
 from tensorops.backends.owners import apply_by_owner
-from tensorops.dispatch.selection import active_backend
-from tensorops.operations import OPERATIONS as _OPERATIONS
+from tensorops.dispatch.active import active_backend
 
 from tensorops.boundary.arrays cimport (
     apart, check_changed, check_out, check_writeable, foreign, is_same, overlaps, plain, same_shape,
@@ -51,7 +50,7 @@ cdef class RowOperation:
         self.kind = kind
         self.centred = centred
         self.in_place = in_place
-        self.number = table.operation_number(name, _OPERATIONS[name].params_of_path({}))
+        self.number = table.operation_number(name)
         provide(name, self.kernel)
 
     def kernel(self, arrays, out, int threads=0, int axis=-1, double eps=0) -> None:
@@ -160,7 +159,9 @@ cdef object told(
 
 cdef object by_numpy(RowOperation operation, tuple operands, dict options, object out):
     """Have NumPy compute other dtypes and subclasses, and convert into `out` if its casting rule allows."""
-    result = _OPERATIONS[operation.name].numpy_function()(*operands, **options)
+    from tensorops.operations import OPERATIONS
+
+    result = OPERATIONS[operation.name].numpy_function()(*operands, **options)
     if out is None:
         return result
     numpy.copyto(out, result, casting="same_kind")

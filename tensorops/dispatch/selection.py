@@ -1,8 +1,6 @@
-"""The state behind the policy: the profile in use, and the backend that the user asked for.
+"""The state behind the policy: the profile in use, and the paths that failed or are to be measured.
 
-The profile and ``TENSOROPS_BACKEND`` are read at the first choice. A backend asked for with
-`use_backend` holds for the current thread or asynchronous task, the variable for the whole process.
-Choices are kept until the profile is read again or a backend comes or goes.
+The profile is read at the first choice. Choices are kept until it is read again or a backend comes or goes.
 """
 
 from __future__ import annotations
@@ -12,15 +10,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import replace
 
 # By name: the attribute ``tensorops.backends`` is the public function, not the package.
-from tensorops.backends import backends, get_backend, usable_paths
+from tensorops.backends import get_backend, usable_paths
 from tensorops.backends import on_change as on_backend_change
 from tensorops.backends.base import Call
 from tensorops.dispatch import policy, schema
-from tensorops.dispatch.overrides import Override
+from tensorops.dispatch.active import active_backend, check_backend, forget, use_backend
 from tensorops.dispatch.records import Profile
 
 __all__ = [
@@ -35,11 +32,7 @@ __all__ = [
     "use_backend",
 ]
 
-_VARIABLE = "TENSOROPS_BACKEND"
 _DETERMINISTIC = "TENSOROPS_DETERMINISTIC"
-
-# One name or None (automatic) in a tuple; None outside of it: nothing was asked for here.
-_asked: ContextVar[tuple[str | None] | None] = ContextVar("tensorops_backend", default=None)
 
 _lock = threading.RLock()
 _profile: Profile | None = None
@@ -138,75 +131,6 @@ def on_change(callback: Callable[[], None]) -> None:
     >>> on_change(lambda: None)
     """
     _listeners.append(callback)
-
-
-def use_backend(name: str | None) -> Override[tuple[str | None] | None]:
-    """Compute everything with one backend from now on, in this thread or asynchronous task.
-
-    As a context manager it holds until the end of the ``with`` block.
-
-    Parameters
-    ----------
-    name : str or None
-        A name of ``tensorops.backends()``. None chooses automatically, whatever
-        ``TENSOROPS_BACKEND`` says.
-
-    Returns
-    -------
-    context manager
-        Restores the earlier state at the end of its block; need not be used.
-
-    Raises
-    ------
-    ValueError
-        If there is no such backend, or it cannot be used here.
-
-    Examples
-    --------
-    >>> with use_backend("numpy"):
-    ...     active_backend()
-    'numpy'
-    """
-    if name is not None:
-        _check(name, f"use_backend({name!r})")
-    _let_table_ask()
-    return Override(_asked, (name,))
-
-
-def active_backend() -> str | None:
-    """Return the backend that everything is computed with here and now.
-
-    Returns
-    -------
-    str or None
-        None if each call's path is chosen automatically.
-
-    Raises
-    ------
-    ValueError
-        If ``TENSOROPS_BACKEND`` names no backend that can be used here.
-
-    Examples
-    --------
-    >>> with use_backend(None):
-    ...     print(active_backend())
-    None
-    """
-    asked = _asked.get()
-    if asked is not None:
-        return asked[0]
-    return _environment()
-
-
-@functools.cache
-def _environment() -> str | None:
-    """Return the backend that the environment names; an error is not kept, but raised every time."""
-    name = os.environ.get(_VARIABLE, "")
-    if not name:
-        return None
-    _check(name, f"{_VARIABLE}={name!r}")
-    _let_table_ask()
-    return name
 
 
 def choose_path(call: Call, backend: str | None = None) -> policy.Choice:
@@ -309,7 +233,7 @@ def included_again() -> None:
 def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
     """Choose among all paths, or among those of the backend `only`, which `origin` asks for."""
     if only is not None:
-        _check(only, origin)
+        check_backend(only, origin)
     usable, excluded = usable_paths(call, only)
     if only is None:
         failed = {path: why for path, why in _failed.items() if path in usable}
@@ -325,26 +249,9 @@ def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
     return replace(choice, reason=f"{origin} asks for backend {only!r}; {choice.reason}")
 
 
-def _check(name: str, origin: str) -> None:
-    """Raise ValueError if there is no backend of this name or it cannot be used here."""
-    known = backends()
-    if name not in known:
-        raise ValueError(f"{origin}: unknown backend; known: {', '.join(known)}")
-    if known[name] is not None:
-        raise ValueError(f"{origin}: the backend cannot be used here: {known[name]}")
-
-
-def _let_table_ask() -> None:
-    """Have the compiled table ask for an active backend; it does not as long as there was none."""
-    # The table imports this module for its misses.
-    from tensorops.dispatch import table
-
-    table.set_override_possible(True)
-
-
 def _forget() -> None:
     """Drop every choice made so far."""
-    _environment.cache_clear()
+    forget()
     _choose.cache_clear()
     _tell()
 

@@ -8,8 +8,6 @@ member came first; every later call costs a look-up.
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
-from tensorops.operations import OPERATIONS as _OPERATIONS
-
 from tensorops.runtime cimport calls
 from tensorops.runtime.calls cimport DETOUR_BACKEND
 
@@ -67,7 +65,10 @@ cdef inline uint64_t key_of(
 
 
 cdef int operation_number(str op, tuple params=(), str backend=None) except -1:
-    """Return the number of an operation with these parameters, computed by this backend or by any."""
+    """Return the number of an operation with these parameters, computed by this backend or by any.
+
+    Parameters that do not change the path are left out when it is chosen.
+    """
     key = op, params, backend
     number = _numbers.get(key)
     if number is None:
@@ -80,7 +81,7 @@ cdef int operation_number(str op, tuple params=(), str backend=None) except -1:
 
 cdef int asked_for(int operation) except -1:
     """Return the number of an operation computed by the active backend; its own where there is none."""
-    from tensorops.dispatch.selection import active_backend
+    from tensorops.dispatch.active import active_backend
 
     backend = active_backend()
     if backend is None:
@@ -110,13 +111,15 @@ cdef int decide(
     # Late: the choice needs the whole dispatcher, the table only its answers.
     from tensorops.backends.base import Call
     from tensorops.dispatch import selection
+    from tensorops.operations import OPERATIONS
 
     if not listening:
         selection.on_change(clear)
         listening = True
     op, params, backend = _operations[operation]
+    spec = OPERATIONS[op]
+    params = spec.params_of_path(dict(params))
     shapes = class_shapes(op, sizes, params)
-    spec = _OPERATIONS[op]
     call = Call(
         op,
         "float64" if itemsize == 8 else "float32",
@@ -138,7 +141,9 @@ cdef int decide(
 
 cdef tuple class_shapes(str op, tuple sizes, tuple params=()):
     """Return operands' shapes in the middle of a size class."""
-    return _OPERATIONS[op].shapes_of([middle_of(class_of(size)) for size in sizes], dict(params))
+    from tensorops.operations import OPERATIONS
+
+    return OPERATIONS[op].shapes_of([middle_of(class_of(size)) for size in sizes], dict(params))
 
 
 cdef str layout_text(int layout, int operands, bint product):
@@ -197,7 +202,9 @@ def representative(shapes, str op="matmul", params=()) -> tuple[tuple[int, ...],
     >>> representative([(64, 784), (784, 128)])
     ((71, 831), (831, 143))
     """
-    sizes = _OPERATIONS[op].sizes(shapes, dict(params))
+    from tensorops.operations import OPERATIONS
+
+    sizes = OPERATIONS[op].sizes(shapes, dict(params))
     if op == "matmul":
         m, k, n, count = sizes
         if all(size == 1 for size in shapes[1][:max(0, len(shapes[1]) - 2)]):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorops.dispatch.selection import active_backend
+from tensorops.dispatch.active import active_backend
 from tensorops.fuse import execution
 from tensorops.fuse.building import Built, build, text_of
 from tensorops.fuse.calling import Caller

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import tensorops
+from tensorops.operations import OPERATIONS
 
 Array = np.ndarray[Any, Any]
 Matmul = Callable[..., Any]
@@ -69,5 +70,5 @@ def value_difference(ours: Any, numpy_s: Any) -> str | None:
 
 def closer_than_the_bound(result: Any, a: Array, b: Array) -> bool:
     """Tell whether a float product is within the documented bound of the float64 definition."""
-    spec = tensorops.operations.OPERATIONS["matmul"]
+    spec = OPERATIONS["matmul"]
     return bool(np.all(np.abs(result - spec.reference(a, b)) <= spec.error_bound(a, b)))

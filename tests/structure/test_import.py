@@ -24,8 +24,10 @@ def hook(event, arguments):
         written.append(str(arguments[0]))
 sys.addaudithook(hook)
 import tensorops
-loaded = {name.split(".")[0] for name in set(sys.modules) - before}
+modules = set(sys.modules) - before
+loaded = {name.split(".")[0] for name in modules}
 print(json.dumps({
+    "modules": sorted(modules),
     "packages": sorted(loaded - sys.stdlib_module_names),
     "threads": len(os.listdir("/proc/self/task")) - threads if threads else 0,
     "written": written,
@@ -54,6 +56,49 @@ def test_only_numpy_is_loaded(effects: dict[str, object]) -> None:
     # Cython's own bookkeeping modules carry its version in their name.
     packages = {name for name in effects["packages"] if not name.startswith(("_cython_", "cython_runtime"))}
     assert packages - {"numpy"} == {"tensorops"}
+
+
+# What few programs need, or not before the first call of an operation: each takes a millisecond or more.
+LATER = {
+    "tensorops.adapters",
+    "tensorops.backends.base",
+    "tensorops.configuration",
+    "tensorops.dispatch.cost_model",
+    "tensorops.dispatch.explanation",
+    "tensorops.dispatch.policy",
+    "tensorops.dispatch.schema",
+    "tensorops.dispatch.selection",
+    "tensorops.elementwise_table",
+    "tensorops.fuse.function",
+    "tensorops.nn",
+    "tensorops.numpy_twins",
+    "tensorops.operations",
+    "tensorops.reference",
+    "tensorops.specs",
+    "asyncio",
+    "hashlib",
+    "importlib.metadata",
+    "json",
+    "subprocess",
+    "tempfile",
+}
+
+
+def test_what_is_heavy_is_left_for_later(effects: dict[str, object]) -> None:
+    assert LATER & set(effects["modules"]) == set()
+
+
+def test_what_is_left_for_later_comes_when_it_is_asked_for() -> None:
+    code = "import tensorops; tensorops.exp([0.0]); print(tensorops.explain('relu', (2,)).choice.path)"
+    completed = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "TENSOROPS_PROFILE": "none"},
+    )
+    assert completed.stdout == "blocked\n"
 
 
 def test_no_thread_is_started(effects: dict[str, object]) -> None:

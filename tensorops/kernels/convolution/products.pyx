@@ -9,8 +9,9 @@ from tensorops.kernels.gemm cimport family as gemm_family
 from tensorops.runtime.openmp cimport thread_limit
 
 from tensorops.activations import operation_of
-from tensorops.elementwise_table import FORMULAS as _FORMULAS
 
+# Of the elementwise table, which is read when the first activation is asked for.
+cdef object formulas = None
 cdef double NO_PARAMETERS[2]
 NO_PARAMETERS[0] = NO_PARAMETERS[1] = 0
 
@@ -19,7 +20,12 @@ cdef int formula_of(str activation) except -1:
     name, params = operation_of(activation)
     if name == "gelu":
         name = "gelu_" + params.get("approximate", "none")
-    return _FORMULAS.index(name)
+    global formulas
+    if formulas is None:
+        from tensorops.elementwise_table import FORMULAS
+
+        formulas = FORMULAS
+    return formulas.index(name)
 
 
 cdef size_t address(object array) except? 0:
