@@ -24,13 +24,16 @@ cdef object checked_labels(RowOperation operation, object logits, object targets
     if targets.dtype.kind not in "iu":
         raise TypeError(f"{operation.name}: targets must be whole numbers, not {targets.dtype}")
     classes = logits.shape[logits.ndim - 1]
+    chosen = numpy.require(targets, numpy.int64, "CA")
+    if in_range(<np.ndarray> chosen, classes):
+        return chosen
     wrong = (targets < 0) | (targets >= classes)
     if wrong.any():
         raise ValueError(
             f"{operation.name}: label {targets[wrong].flat[0]} is not one of the {classes} classes, 0 to "
             f"{classes - 1}"
         )
-    return numpy.require(targets, numpy.int64, "CA")
+    return chosen
 
 
 cdef object entropy(RowOperation operation, object logits, object targets, object out):

@@ -1,5 +1,7 @@
 """Attention of ready-made arrays: what the boundary and the backends call."""
 
+import functools
+
 import numpy
 
 from tensorops.kernels.attention cimport family as columns_family
@@ -9,13 +11,19 @@ from tensorops.kernels.gemm cimport family as gemm_family
 from tensorops.runtime.openmp cimport thread_limit
 
 
+@functools.lru_cache(maxsize=16)
+def _offsets(shape, strides):
+    # Kept: a step of training asks for the same few again and again.
+    offsets = numpy.zeros(shape, numpy.intp)
+    for axis in range(len(shape)):
+        steps = numpy.arange(shape[axis], dtype=numpy.intp) * strides[axis]
+        offsets += steps.reshape([-1] + [1] * (len(shape) - 1 - axis))
+    return offsets.ravel()
+
+
 cdef object offsets_of(object array):
     """Return where the matrices of a stack begin, in bytes."""
-    offsets = numpy.zeros(array.shape[:array.ndim - 2], numpy.intp)
-    for axis in range(array.ndim - 2):
-        steps = numpy.arange(array.shape[axis], dtype=numpy.intp) * array.strides[axis]
-        offsets += steps.reshape([-1] + [1] * (array.ndim - 3 - axis))
-    return offsets.ravel()
+    return _offsets(array.shape[:array.ndim - 2], array.strides[:array.ndim - 2])
 
 
 cdef int describe(object array, object offsets, Matrix *matrix) except -1:
