@@ -6,11 +6,13 @@ Nothing is tuned unless one of the functions here, or the verb ``tune``, is call
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tensorops.backends import Call
 from tensorops.dispatch import schema, selection
-from tensorops.dispatch.records import Profile
+from tensorops.dispatch.records import Entry, Profile
 from tensorops.operations import OPERATIONS
 from tensorops.runtime import openmp
 
@@ -21,6 +23,7 @@ from .measure.line_samples import with_hotspots
 from .measure.tune import Measurer, Tuned, tune, tune_cases
 from .measure.tuning_gain import Change, changes, confirmed, mean_gain
 from .measure.tuning_timer import PathTimer
+from .measure.worker import WorkerError
 
 __all__ = ["RecordedCall", "Recording", "TuneReport", "autotune", "record", "store", "tune_recorded"]
 
@@ -71,15 +74,18 @@ class TuneReport:
         >>> TuneReport(Tuned(), (), (), 1.0, None).savings()
         []
         """
-        better = {(change.case, change.threads): change for change in self.confirmed}
-        counts = {(entry.case, entry.threads): entry.calls for entry in self.calls}
+        better = {_call_of(change): change for change in self.confirmed}
+        counts: dict[Call, int] = {}
+        for entry in self.calls:
+            call = measured_call(entry, self.tuned.entries)
+            counts[call] = counts.get(call, 0) + entry.calls
         found = []
         for change in self.changes:
-            key = (change.case, change.threads)
-            if key in counts:
-                known = better.get(key, change)
-                saved = counts[key] * (known.before_seconds - known.after_seconds)
-                found.append((known, counts[key], saved))
+            call = _call_of(change)
+            if call in counts:
+                known = better.get(call, change)
+                saved = counts[call] * (known.before_seconds - known.after_seconds)
+                found.append((known, counts[call], saved))
         return sorted(found, key=lambda item: -item[2])
 
     def __str__(self) -> str:
@@ -92,7 +98,43 @@ class TuneReport:
                 moved += f", which saves {time_text(max(saved, 0.0))} in a program like the one recorded"
         where = "nothing was stored" if self.path is None else f"stored in {self.path}"
         seconds = self.tuned.seconds
-        return f"{self.tuned.problems} problems measured in {seconds:.1f} s; {moved}; {where}"
+        text = f"{self.tuned.problems} problems measured in {seconds:.1f} s; {moved}; {where}"
+        return "; ".join([text, *(f"{path}: {reason}" for path, reason in self.tuned.left_out.items())])
+
+
+def measured_call(recorded: RecordedCall, entries: Sequence[Entry]) -> Call:
+    """Return the measured call that speaks for a recorded one.
+
+    Parameters
+    ----------
+    recorded : RecordedCall
+        What a program calls.
+    entries : sequence of Entry
+        What was measured.
+
+    Returns
+    -------
+    Call
+        The same call, without the parameters that decide nothing; on one thread where only that was measured,
+        because more make no difference.
+
+    Examples
+    --------
+    >>> from profiling.cases import square_case
+    >>> measured_call(RecordedCall(square_case(8, "float32"), 2, 100), []).threads
+    2
+    """
+    call, alone = (recorded.case.call(count) for count in (recorded.threads, 1))
+    known = {entry.key for entry in entries}
+    return alone if _key(call) not in known and _key(alone) in known else call
+
+
+def _call_of(change: Change) -> Call:
+    return change.case.call(change.threads)
+
+
+def _key(call: Call) -> tuple[object, ...]:
+    return call.op, call.dtype, call.shapes, call.layout, call.params, call.in_place, call.threads
 
 
 def autotune(
@@ -246,16 +288,13 @@ def store(
         after = selection.reload_profile()
     else:
         after = (before or Profile(schema.fingerprint())).merged(entries)
-    wanted = {(entry.case, entry.threads) for entry in calls}
-    found = [
-        change
-        for change in changes(entries, before, after)
-        if not calls or (change.case, change.threads) in wanted
-    ]
+    wanted = {measured_call(entry, entries) for entry in calls}
+    found = [change for change in changes(entries, before, after) if not calls or _call_of(change) in wanted]
     again: list[Change] = []
     if found and not tuned.interrupted:
         threads = sorted({entry.threads for entry in entries})
-        with PathTimer(threads, seed=1) if measurer is None else measurer as timer:
+        # Whatever ends a measuring process: what is measured and stored is told.
+        with suppress(WorkerError), PathTimer(threads, seed=1) if measurer is None else measurer as timer:
             again = confirmed(found, timer.measure)
     return TuneReport(
         tuned, tuple(found), tuple(again), mean_gain(entries, before, after), path, tuple(calls)

@@ -176,7 +176,12 @@ class Case:
     def from_dict(cls, values: Mapping[str, Any]) -> Case:
         """Return the case that `to_dict` wrote."""
         shapes = tuple(tuple(shape) for shape in values["shapes"])
-        params = tuple(sorted(values.get("params", {}).items()))
+        params = tuple(
+            sorted(
+                (name, tuple(value) if isinstance(value, list) else value)
+                for name, value in values.get("params", {}).items()
+            )
+        )
         return cls(values["op"], values["dtype"], shapes, values["layout"], values["group"], params)
 
 

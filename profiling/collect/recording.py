@@ -79,9 +79,7 @@ class Recording:
         if any(0 in array.shape or not array.ndim for array in arrays):
             return
         params = {
-            name: value
-            for name, value in parameters.items()
-            if name not in NOT_WORK and isinstance(value, str | bool | int | float)
+            name: value for name, value in parameters.items() if name not in NOT_WORK and _is_noted(value)
         }
         case = Case(
             op,
@@ -121,6 +119,13 @@ class Recording:
     def to_dict(self) -> dict[str, Any]:
         """Return the recording as JSON-ready values."""
         return {"schema": 1, "kind": "recording", "calls": [entry.to_dict() for entry in self.calls()]}
+
+
+def _is_noted(value: object) -> bool:
+    """Tell whether a parameter can be written down: no array, and nothing that only this process knows."""
+    if isinstance(value, tuple):
+        return all(type(one) is int for one in value)
+    return isinstance(value, str | bool | int | float)
 
 
 def record() -> Recording:

@@ -13,6 +13,7 @@ from ..document import Block, Column, Section, Table, three_digits, time_text
 from ..measure.paths import PREFIX
 from ..measure.run import Measurement
 from ..model.roofline import Roof
+from ..targets import unknown_elsewhere
 from ._roofline_sections import moved_bytes
 
 
@@ -85,6 +86,10 @@ def choices_section(
             f"{measurement.case.name}, {name.removeprefix(PREFIX)}: WRONG, {error}."
             for name, error in measurement.errors.items()
         ]
+    missing: dict[str, str] = {}
+    for measurement in measurements:
+        missing |= unknown_elsewhere(measurement.case, measurement.threads)
+    blocks += [f"{path}: not measured, {reason}." for path, reason in missing.items()]
     blocks.append(
         "Times are those of the public function by each path, with out=. Sizes in the same quarter octave "
         "share a choice, made for the middle of their class: hence the distances."

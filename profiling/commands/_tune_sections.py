@@ -78,6 +78,7 @@ def _measured_section(report: TuneReport) -> Section:
     text = f"{tuned.problems} problems in {tuned.seconds:.1f} s."
     blocks.append(f"Interrupted: {text}" if tuned.interrupted else text)
     blocks += [f"{op}: not measured, {reason}." for op, reason in tuned.skipped.items()]
+    blocks += [f"{path}: not measured, {reason}." for path, reason in tuned.left_out.items()]
     blocks += [f"{place}: LEFT OUT, {problem}." for place, problem in list(tuned.errors.items())[:SHOWN]]
     return Section("Measured", tuple(blocks))
 
@@ -192,6 +193,7 @@ def _data(report: TuneReport, error: str | None, script_code: int | None) -> dic
         "interrupted": tuned.interrupted,
         "errors": dict(tuned.errors),
         "skipped": dict(tuned.skipped),
+        "left_out": dict(tuned.left_out),
         "gain": report.gain,
         "changes": [change.to_dict() for change in report.changes],
         "confirmed": [change.to_dict() for change in report.confirmed],

@@ -122,8 +122,14 @@ def _recorded(arguments: argparse.Namespace, script: list[str]) -> Document:
         raise CommandError(collected.message)
     values = collected.recording or {"calls": []}
     calls = [RecordedCall.from_dict(entry) for entry in values["calls"]]
-    if arguments.threads:
+    if arguments.threads and calls:
+        used = sorted({entry.threads for entry in calls})
         calls = [entry for entry in calls if entry.threads in arguments.threads]
+        if not calls:
+            raise CommandError(
+                f"--threads {','.join(map(str, arguments.threads))}: the script's calls may use "
+                f"{' or '.join(map(str, used))}; leave the option out, or set TENSOROPS_NUM_THREADS"
+            )
     budget = arguments.budget or DEFAULT_BUDGET
     threads = sorted({1, *(entry.threads for entry in calls)})
     tuned = _measured(

@@ -33,6 +33,8 @@ class Job:
     selective : bool
         Whether rivals that fail, are wrong or are far behind the fastest are left out of the timing instead
         of ending it, being timed or taking most of it.
+    lenient : bool
+        Whether contenders that raise or are wrong are left out of the timing, and told, instead of ending it.
     """
 
     case: Case
@@ -40,6 +42,7 @@ class Job:
     schedule: Schedule
     oracle: bool = False
     selective: bool = False
+    lenient: bool = False
 
 
 @dataclass(slots=True)
@@ -149,11 +152,13 @@ class _Series:
                 for worker in dict.fromkeys(workers[name] for name in job.contenders):
                     opened = [name for name in worker.libraries if name in job.contenders]
                     self.errors[number] |= worker.open(
-                        job.case, launch, opened, oracle=job.oracle, lenient=job.selective
+                        job.case, launch, opened, oracle=job.oracle, lenient=job.selective or job.lenient
                     )
                 contenders = [RemoteContender(workers[name], name) for name in job.contenders]
                 if job.selective:
                     contenders = self._selected(job, number, contenders)
+                elif job.lenient:
+                    contenders = [one for one in contenders if one.name not in self.errors[number]]
                 loops: dict[str, int] = {}
                 if contenders:
                     samples = interleave(contenders, job.schedule, loops=loops)

@@ -33,7 +33,7 @@ def path_jobs(target: Target, dtype: str, threads: int) -> list[Job]:
     Returns
     -------
     list of Job
-        One per case; the paths take turns.
+        One per case; the paths take turns. One that raises or is wrong is left out.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def path_jobs(target: Target, dtype: str, threads: int) -> list[Job]:
     5
     """
     return [
-        Job(case, tuple(PREFIX + path for path in profile_paths(case, threads)), SCHEDULE)
+        Job(case, tuple(PREFIX + path for path in profile_paths(case, threads)), SCHEDULE, lenient=True)
         for case in target.profile_cases(dtype)
     ]
 

@@ -20,9 +20,11 @@ from tensorops.dispatch.records import Profile, encode_entry
 from tensorops.dispatch.schema import Entry
 
 from ..cases import Case
+from ..targets import unknown_elsewhere
 from .tuning_score import choose_next, crossovers
 from .tuning_space import cost_class, problems
-from .tuning_timer import PathTimer, Timed
+from .tuning_timer import PathTimer, Timed, tuned_paths
+from .worker import WorkerError
 
 FIRST_POINTS = 12
 """Spread problems of a group before its results are asked for anything."""
@@ -59,6 +61,8 @@ class Tuned:
         Paths that failed or were wrong, by path and problem.
     skipped : dict of str to str
         Operations without anything to decide, and why.
+    left_out : dict of str to str
+        Paths that the measuring processes do not know, and why.
     seconds : float
         How long it took.
     interrupted : bool
@@ -68,6 +72,7 @@ class Tuned:
     entries: list[Entry] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -123,12 +128,13 @@ def tune(
     Returns
     -------
     Tuned
-        Also after Ctrl-C, with what was finished. Nothing is stored.
+        Also after Ctrl-C, and where a measuring process has failed, with what was finished. Nothing is
+        stored.
 
     Raises
     ------
     WorkerError
-        If a measuring process ends.
+        If a measuring process fails before anything is finished.
 
     Examples
     --------
@@ -155,6 +161,10 @@ def tune(
                 group.spent += clock() - began
     except KeyboardInterrupt:
         tuned.interrupted = True
+    except WorkerError as error:
+        if not tuned.entries:
+            raise
+        tuned.errors["after these"] = str(error)
     tuned.seconds = clock() - start
     return tuned
 
@@ -188,12 +198,12 @@ def tune_cases(
     Returns
     -------
     Tuned
-        Also after Ctrl-C, with what was finished.
+        Also after Ctrl-C, and where a measuring process has failed, with what was finished.
 
     Raises
     ------
     WorkerError
-        If a measuring process ends.
+        If a measuring process fails before anything is finished.
 
     Examples
     --------
@@ -209,9 +219,14 @@ def tune_cases(
                 if clock() - start >= budget:
                     break
                 on_problem(case.name, number / len(cases))
+                tuned.left_out |= unknown_elsewhere(case, 1)
                 _keep(timer.measure(case), group, tuned)
     except KeyboardInterrupt:
         tuned.interrupted = True
+    except WorkerError as error:
+        if not tuned.entries:
+            raise
+        tuned.errors["after these"] = str(error)
     tuned.seconds = clock() - start
     return tuned
 
@@ -220,7 +235,8 @@ def _groups(ops: Sequence[str], dtypes: Sequence[str], tuned: Tuned) -> list[_Gr
     by_class: dict[str, list[str]] = {}
     for op in dict.fromkeys(ops):
         case = next(problems(op, dtypes[0]))
-        usable = [path for path in _usable(case, 1) if path not in ("python", "naive")]
+        tuned.left_out |= unknown_elsewhere(case, 1)
+        usable = [path for path in tuned_paths(case, 1) if path != "naive"]
         if len(usable) < 2:
             tuned.skipped[op] = f"{usable[0] if usable else 'no path'} is the only path: nothing to decide"
             continue
@@ -236,10 +252,6 @@ def _groups(ops: Sequence[str], dtypes: Sequence[str], tuned: Tuned) -> list[_Gr
             share *= weights[kind] / sum(weights.values()) / len(dtypes)
             groups += [_Group(op, dtype, share, source=problems(op, dtype)) for dtype in dtypes]
     return groups
-
-
-def _usable(case: Case, threads: int) -> tuple[str, ...]:
-    return usable_paths(case.call(threads))[0]
 
 
 def _next(group: _Group, threads: Sequence[int], groups: Sequence[_Group]) -> Case | None:

@@ -3,7 +3,7 @@
 from .code import CodeTarget, FunctionTarget, ScriptTarget, UnknownTargetError, parse_target
 from .functions import evaluate_arguments, load_function, run_setup
 from .ladder import Rung, Target, TracedCall
-from .operations import TARGETS, profile_paths, run_traced, traced_functions
+from .operations import TARGETS, profile_paths, run_traced, traced_functions, unknown_elsewhere
 
 __all__ = [
     "TARGETS",
@@ -21,4 +21,5 @@ __all__ = [
     "run_setup",
     "run_traced",
     "traced_functions",
+    "unknown_elsewhere",
 ]

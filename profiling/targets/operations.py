@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tensorops.backends import usable_paths
+from tensorops.backends import usable_paths, why_unknown_elsewhere
 from tensorops.operations import OPERATIONS
 
 from ..cases import Case, flops, product_case, square_case
@@ -42,9 +42,36 @@ def profile_paths(case: Case, threads: int) -> tuple[str, ...]:
     >>> "naive" in profile_paths(square_case(512, "float32"), 1)
     False
     """
-    call = case.call(threads)
     slow = {"python"} if flops(case) <= LOOPS_LARGEST_FLOPS else {"python", "naive"}
-    return tuple(path for path in usable_paths(call)[0] if path not in slow)
+    return tuple(
+        path
+        for path in usable_paths(case.call(threads))[0]
+        if path not in slow and why_unknown_elsewhere(path) is None
+    )
+
+
+def unknown_elsewhere(case: Case, threads: int) -> dict[str, str]:
+    """Return the paths that could compute a case, but cannot be measured, and why.
+
+    Parameters
+    ----------
+    case : Case
+        What to compute.
+    threads : int
+        Threads of the call.
+
+    Returns
+    -------
+    dict of str to str
+        Paths of backends that were registered in this process: the processes that measure do not know them.
+
+    Examples
+    --------
+    >>> unknown_elsewhere(square_case(16, "float32"), 1)
+    {}
+    """
+    reasons = {path: why_unknown_elsewhere(path) for path in usable_paths(case.call(threads))[0]}
+    return {path: reason for path, reason in reasons.items() if reason is not None}
 
 
 def _product_profile_cases(dtype: str) -> tuple[Case, ...]:

@@ -29,6 +29,8 @@ __all__ = [
     "run_path",
     "unregister_backend",
     "usable_paths",
+    "why_unknown_elsewhere",
+    "why_unsupported",
 ]
 
 ENTRY_POINTS = "tensorops.backends"
@@ -223,6 +225,62 @@ def usable_paths(call: Call, asked: str | None = None) -> tuple[tuple[str, ...],
         else:
             excluded.update(dict.fromkeys(backend.paths_of(call.op), reason))
     return tuple(usable), {**excluded, **_broken}
+
+
+def why_unsupported(name: str, call: Call) -> str | None:
+    """Return why the backend of this name cannot compute `call`, or None if it can.
+
+    Parameters
+    ----------
+    name : str
+        As `backends` lists it.
+    call : Call
+        The call in question.
+
+    Returns
+    -------
+    str or None
+        What its `ComputeBackend.supports` says; that it failed, where it raises.
+
+    Raises
+    ------
+    ValueError
+        If there is no backend of this name.
+
+    Examples
+    --------
+    >>> why_unsupported("naive", Call("matmul", "int64", ((2, 2), (2, 2))))
+    'dtype int64 is not float32 or float64'
+    """
+    return _why(get_backend(name), "supports", call)
+
+
+def why_unknown_elsewhere(path: str) -> str | None:
+    """Return why other processes do not know a path, or None if they do.
+
+    Parameters
+    ----------
+    path : str
+        A backend's name, or ``name/variant``.
+
+    Returns
+    -------
+    str or None
+        A backend that was given to `register_backend` exists in this process only: what is measured in
+        processes of its own has to go without it.
+
+    Examples
+    --------
+    >>> print(why_unknown_elsewhere("blocked/packed"))
+    None
+    """
+    name = path.partition("/")[0]
+    if name not in _added:
+        return None
+    return (
+        f"backend {name!r} was registered in this process only; give it an entry point of the group "
+        f"{ENTRY_POINTS!r} to have it measured"
+    )
 
 
 def run_path(path: str, op: str, arrays: Sequence[Array], out: Array, **params: Any) -> Array:

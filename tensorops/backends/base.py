@@ -106,7 +106,7 @@ class Call:
             letters = letters[:2].ljust(len(shapes), "C")
         else:
             letters = max(letters, default="C") * len(shapes)
-        return cls(op, dtype, tuple(shapes), letters, spec.params_of_path(params), spec.in_place, threads)
+        return cls(op, dtype, tuple(shapes), letters, spec.params_of_call(params), spec.in_place, threads)
 
 
 class ComputeBackend(ABC):

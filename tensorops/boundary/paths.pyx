@@ -15,7 +15,6 @@ The sizes are those of ``OpSpec.sizes``. A look-up takes a few nanoseconds.
 """
 
 from tensorops.backends.layout import layout_letter
-from tensorops.dispatch.active import active_backend
 from tensorops.dispatch.table import path_name
 
 from tensorops.dispatch.table cimport Decision
@@ -37,7 +36,6 @@ cdef int compute_by(
     from tensorops.dispatch import running
 
     running.compute(
-        path_name(decision.path), op, arrays, out, {**params, "threads": decision.threads},
-        replaceable=ours and active_backend() is None,
+        path_name(decision.path), op, arrays, out, {**params, "threads": decision.threads}, ours=ours,
     )
     return 0

@@ -425,7 +425,6 @@ cdef int by_backend(
         b = numpy.broadcast_to(b, batch + b.shape[b.ndim - 2:])
     running.compute(
         table_path_name(decision.path), "matmul", (a, b), result, {"threads": decision.threads},
-        # Another may take over only where nobody asked for this one, and nothing of the user's was written.
-        replaceable=ours and backend is None and active_backend() is None,
+        ours=ours, backend=backend,
     )
     return 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorops.backends.base import Call
-from tensorops.dispatch.documents import Document, documents_of
+from tensorops.dispatch.documents import documents_of
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tensorops.operations import OPERATIONS
 
@@ -118,7 +119,7 @@ def distance(call: Call, entry: Entry) -> float:
     ours, theirs = position(call), position(entry)
     if ours is None or theirs is None:
         return math.inf
-    same = (call.op, call.params, call.in_place) == (entry.op, entry.params, entry.in_place)
+    same = _kind_of(call.op, call.params, call.in_place) == _kind_of(entry.op, entry.params, entry.in_place)
     return math.hypot(
         *(a - b for a, b in zip(ours, theirs, strict=True)),
         OPERATION_DISTANCE * (not same),
@@ -126,6 +127,14 @@ def distance(call: Call, entry: Entry) -> float:
         LAYOUT_DISTANCE * (call.layout != entry.layout),
         THREADS_DISTANCE * (math.log2(max(1, call.threads)) - math.log2(max(1, entry.threads))),
     )
+
+
+def _kind_of(op: str, params: tuple[tuple[str, object], ...], in_place: bool) -> tuple[object, ...]:
+    """Return what tells calls apart besides their sizes, dtype, layout and threads."""
+    spec = OPERATIONS.get(op)
+    if spec is not None and spec.size_params:
+        params = tuple([item for item in params if item[0] not in spec.size_params])
+    return op, params, in_place
 
 
 def _comparable(call: Call, entry: Entry) -> bool:
@@ -170,11 +179,18 @@ def _position(
     return tuple(math.log2(size) for size in sizes)
 
 
-def _features(call: Call | Entry) -> tuple[float, float, float]:
+def _features(call: Call) -> tuple[float, float, float]:
+    return _terms(call.op, call.dtype, call.shapes, call.params)
+
+
+@functools.lru_cache(maxsize=1024)
+def _terms(
+    op: str, dtype: str, shapes: tuple[tuple[int, ...], ...], params: tuple[tuple[str, object], ...]
+) -> tuple[float, float, float]:
     """Return what the time is made of: one call, its work in bytes of operands, and its traffic."""
-    spec, itemsize, params = OPERATIONS[call.op], np.dtype(call.dtype).itemsize, dict(call.params)
-    work = float(spec.flops(call.shapes, params)) * itemsize
-    return 1.0, work, float(spec.bytes(call.shapes, itemsize, params))
+    spec, itemsize, given = OPERATIONS[op], np.dtype(dtype).itemsize, dict(params)
+    work = float(spec.flops(shapes, given)) * itemsize
+    return 1.0, work, float(spec.bytes(shapes, itemsize, given))
 
 
 def fit(features: Floats, seconds: Floats) -> Floats:
@@ -241,30 +257,21 @@ class Models:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        documents = documents_of(profile.entries)
-        places = [_place(one) for one in documents]
-        self.indices = [index for index, place in enumerate(places) if place is not None]
-        self._documents = [documents[index] for index in self.indices]
-        self._positions = np.array([place for place in places if place is not None]).reshape(-1, 4)
-        self._threads = np.array([one["threads"] for one in self._documents], dtype=np.int64)
-        self._codes: dict[object, int] = {}
-        self._kinds = np.array(
-            [
-                (
-                    self._code((one["op"], _sorted(one.get("params")), one.get("in_place", False))),
-                    self._code(one["dtype"]),
-                    self._code(one["layout"]),
-                    self._code(OPERATIONS[one["op"]].cost_class),
-                )
-                for one in self._documents
-            ],
-            dtype=np.int64,
-        ).reshape(-1, 4)
-        # What the times are made of, found when a sample is first used.
-        self._known = np.full((len(self.indices), 3), math.nan)
-        self._times: dict[str, Floats] = {}
+        samples = getattr(profile.entries, "samples", None) or samples_of(profile.entries)
+        whole = samples.table[:, : SAMPLE_COLUMNS - 7].astype(np.int64)
+        self.indices: list[int] = whole[:, 0].tolist()
+        self._threads = whole[:, 1]
+        self._kinds = whole[:, 2:]
+        self._positions = samples.table[:, SAMPLE_COLUMNS - 7 : SAMPLE_COLUMNS - 3]
+        self._features_of = samples.table[:, SAMPLE_COLUMNS - 3 : SAMPLE_COLUMNS]
+        self._codes = {text: code for code, text in enumerate(samples.kinds)}
+        self._times: dict[str, Floats] = {
+            path: samples.table[:, SAMPLE_COLUMNS + place] for place, path in enumerate(samples.paths)
+        }
+        self._never = np.full(len(self.indices), math.nan)
         self._factors: dict[tuple[int, str, int], tuple[Floats, float]] = {}
-        self._last: tuple[object, Floats, float] | None = None
+        self._stretched = _stretched(self._positions)
+        self._asked: tuple[object, Floats, dict[bytes, tuple[Floats, float]]] | None = None
 
     @property
     def entries(self) -> list[Entry]:
@@ -281,7 +288,7 @@ class Models:
 
     def _kind(self, call: Call | Entry) -> tuple[int, int, int, int]:
         return (
-            self._code((call.op, call.params, call.in_place)),
+            self._code(_kind_of(call.op, call.params, call.in_place)),
             self._code(call.dtype),
             self._code(call.layout),
             self._code(OPERATIONS[call.op].cost_class),
@@ -379,17 +386,10 @@ class Models:
 
     def _times_of(self, path: str) -> Floats:
         """Return the seconds of a path in each entry, NaN where it was not measured."""
-        if path not in self._times:
-            found = [one["paths"].get(path) for one in self._documents]
-            seconds = np.array([math.nan if one is None else one["seconds"] for one in found])
-            # Absurd times in a file must not overflow what is computed from them.
-            self._times[path] = np.clip(seconds, SHORTEST, LONGEST)
-        return self._times[path]
+        return self._times.get(path, self._never)
 
     def _features(self, numbers: NDArray[np.intp]) -> Floats:
-        for number in numbers[np.isnan(self._known[numbers, 0])].tolist():
-            self._known[number] = _features(self.entry(number))
-        return self._known[numbers]
+        return self._features_of[numbers]
 
     def _fitted(self, cost_class: int, path: str, threads: int) -> tuple[Floats, float]:
         """Return the factors of one path and number of threads, and how far its samples deviate."""
@@ -406,28 +406,38 @@ class Models:
             self._factors[key] = factors, float(np.sqrt(np.mean(deviations**2)))
         return self._factors[key]
 
+    def _asked_about(self, call: Call) -> tuple[object, Floats, dict[bytes, tuple[Floats, float]]]:
+        """Return how far the samples are where deviations are interpolated, squared, and weights found."""
+        key = call.op, call.dtype, call.shapes, call.layout, call.params, call.in_place
+        # All paths and numbers of threads of a call are asked about one after the other.
+        asked = self._asked
+        if asked is None or asked[0] != key:
+            here = _stretched(np.array([position(call)]))
+            squares = ((self._stretched - here) ** 2).sum(axis=1)
+            squares += (self._kinds[:, :3] != self._kind(call)[:3]) @ _KIND_SQUARES
+            # In one piece: another thread may ask about another call.
+            asked = self._asked = key, squares, {}
+        return asked
+
     def _weights(self, call: Call, members: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats, float]:
         """Return the nearest samples, their weights, and which part of the deviation they leave open."""
-        kind, here = self._kind(call), _stretched(np.array([position(call)]))
-        stretched = _stretched(self._positions[members])
-        squares = ((stretched - here) ** 2).sum(axis=1) + (
-            self._kinds[members, :3] != kind[:3]
-        ) @ _KIND_SQUARES
+        _, squares, solved = self._asked_about(call)
+        squares = squares[members]
         if len(members) > NEIGHBOURS:
             order = np.argpartition(squares, NEIGHBOURS)[:NEIGHBOURS]
-            members, stretched, squares = members[order], stretched[order], squares[order]
-        key = call, members.tobytes()
+            members, squares = members[order], squares[order]
+        key = members.tobytes()
         # The paths of a call were mostly measured at the same samples.
-        if self._last is None or self._last[0] != key:
-            kinds = self._kinds[members, :3]
+        if key not in solved:
+            stretched, kinds = self._stretched[members], self._kinds[members, :3]
             between = ((stretched[:, None] - stretched[None]) ** 2).sum(axis=2)
             between += (kinds[:, None] != kinds[None]) @ _KIND_SQUARES
             covariance = _resemblance(between)
             covariance.flat[:: len(members) + 1] += NUGGET
             towards = _resemblance(squares)
             weights = np.asarray(np.linalg.solve(covariance, towards), np.float64)
-            self._last = key, weights, math.sqrt(max(0.0, 1.0 - float(weights @ towards)))
-        return members, self._last[1], self._last[2]
+            solved[key] = weights, math.sqrt(max(0.0, 1.0 - float(weights @ towards)))
+        return members, *solved[key]
 
 
 _KIND_SQUARES = np.array([OPERATION_DISTANCE, DTYPE_DISTANCE, LAYOUT_DISTANCE]) ** 2
@@ -446,10 +456,90 @@ def _resemblance(squares: Floats) -> Floats:
     return found
 
 
-def _place(document: Document) -> tuple[float, ...] | None:
-    shapes = tuple([tuple(shape) for shape in document["shapes"]])
-    return _position(document["op"], shapes, _sorted(document.get("params")))
+SAMPLE_COLUMNS = 13
+"""Columns of `Samples.table` before the times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of a profile as numbers.
+
+    Attributes
+    ----------
+    table : ndarray of shape (samples, SAMPLE_COLUMNS + paths)
+        A row for each entry that can be compared with calls: its number, its threads, numbers that stand for
+        its operation, dtype, layout and cost class, its position, the terms of its time, and the seconds of
+        each path, NaN where it was not measured.
+    kinds : list of str
+        What the numbers of operations, dtypes, layouts and classes stand for.
+    paths : list of str
+        The paths.
+    """
+
+    table: Floats
+    kinds: list[str]
+    paths: list[str]
+
+
+def samples_of(entries: Sequence[Entry]) -> Samples:
+    """Return the samples of a profile's entries.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The entries; those of a file are not decoded.
+
+    Returns
+    -------
+    Samples
+        Without the entries that no call can be compared with.
+
+    Examples
+    --------
+    >>> samples_of([Entry("exp", "float32", ((8,),), "C", paths={"numpy": PathResult(1.0, 1.0, 1.0)})]).paths
+    ['numpy']
+    """
+    codes: dict[str, int] = {}
+    columns: dict[str, int] = {}
+    rows, times = [], []
+    for number, one in enumerate(documents_of(entries)):
+        params = _sorted(one.get("params"))
+        shapes = tuple([tuple(shape) for shape in one["shapes"]])
+        place = _position(one["op"], shapes, params)
+        try:
+            terms = None if place is None else _terms(one["op"], one["dtype"], shapes, params)
+        except (ValueError, TypeError, KeyError, OverflowError):
+            terms = None
+        if place is None or terms is None:
+            continue
+        kinds = (
+            _kind_of(one["op"], params, one.get("in_place", False)),
+            one["dtype"],
+            one["layout"],
+            OPERATIONS[one["op"]].cost_class,
+        )
+        # By their texts: True and 1 are not the same parameter.
+        numbers = [codes.setdefault(repr(kind), len(codes)) for kind in kinds]
+        rows.append((number, one["threads"], *numbers, *place, *terms))
+        times.append(
+            [
+                # Absurd times in a file must not overflow what is computed from them.
+                (columns.setdefault(path, len(columns)), min(max(found["seconds"], SHORTEST), LONGEST))
+                for path, found in one["paths"].items()
+            ]
+        )
+    table = np.full((len(rows), SAMPLE_COLUMNS + len(columns)), math.nan)
+    if rows:
+        table[:, :SAMPLE_COLUMNS] = rows
+    for row, found in zip(table, times, strict=True):
+        for column, seconds in found:
+            row[SAMPLE_COLUMNS + column] = seconds
+    return Samples(table, list(codes), list(columns))
 
 
 def _sorted(params: dict[str, object] | None) -> tuple[tuple[str, object], ...]:
-    return tuple(sorted(params.items())) if params else ()
+    if not params:
+        return ()
+    return tuple(
+        sorted((name, tuple(value) if isinstance(value, list) else value) for name, value in params.items())
+    )

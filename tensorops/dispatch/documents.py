@@ -6,6 +6,7 @@ reads a file.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -19,7 +20,7 @@ Document = dict[str, Any]
 
 _WHOLE = frozenset({int})
 _TEXT = frozenset({str})
-_PARAMS = frozenset({str, bool, int, float, type(None)})
+_PARAMS = frozenset({str, bool, int, float, type(None), list})
 _LARGEST = 2**63
 
 
@@ -40,14 +41,52 @@ class Entries(Sequence[Entry]):
     (((8,),), 1)
     """
 
-    __slots__ = ("_decoded", "documents")
+    __slots__ = ("_content", "_decoded", "_documents", "_places", "samples")
 
     def __init__(self, documents: Sequence[Document]) -> None:
-        self.documents = documents
+        self._documents: Sequence[Document] | None = documents
+        self._content = b""
+        self._places: Sequence[Sequence[int]] = ()
         self._decoded: dict[int, Entry] = {}
+        # What the cost model has made of the entries, where that is known.
+        self.samples: Any = None
+
+    @classmethod
+    def of_lines(cls, content: bytes, places: Sequence[Sequence[int]], samples: Any) -> Entries:
+        """Return entries that are parsed, too, when they are asked for.
+
+        Parameters
+        ----------
+        content : bytes
+            A profile's file.
+        places : sequence of (int, int)
+            Where the entries begin and end in it.
+        samples : object
+            What the cost model has made of them.
+
+        Returns
+        -------
+        Entries
+            As many as there are places.
+
+        Examples
+        --------
+        >>> len(Entries.of_lines(b"{}", [(0, 2)], None))
+        1
+        """
+        found = cls(())
+        found._documents, found._content, found._places, found.samples = None, content, places, samples
+        return found
+
+    @property
+    def documents(self) -> Sequence[Document]:
+        """The entries as the JSON parser gives them."""
+        if self._documents is None:
+            self._documents = [json.loads(self._content[begin:end]) for begin, end in self._places]
+        return self._documents
 
     def __len__(self) -> int:
-        return len(self.documents)
+        return len(self._places) if self._documents is None else len(self._documents)
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
@@ -58,9 +97,14 @@ class Entries(Sequence[Entry]):
     def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
         if isinstance(index, slice):
             return tuple(self[place] for place in range(*index.indices(len(self))))
-        place = range(len(self.documents))[index]
+        place = range(len(self))[index]
         if place not in self._decoded:
-            self._decoded[place] = decode_entry(self.documents[place])
+            if self._documents is None:
+                begin, end = self._places[place]
+                document = json.loads(self._content[begin:end])
+            else:
+                document = self._documents[place]
+            self._decoded[place] = decode_entry(document)
         return self._decoded[place]
 
     def __iter__(self) -> Iterator[Entry]:
@@ -153,6 +197,10 @@ def _all_right(documents: Sequence[Any]) -> bool:
         and _only(map(type, (*paths, *params)), frozenset({dict}))
         and _only(map(type, flags), frozenset({bool}))
         and _only((type(value) for one in params for value in one.values()), _PARAMS)
+        and _only(
+            (type(size) for one in params for value in one.values() if type(value) is list for size in value),
+            _WHOLE,
+        )
         and _results([result for one in paths for result in one.values()])
     )
 

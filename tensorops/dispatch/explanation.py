@@ -218,7 +218,7 @@ def explain(
         paths = [path for path in usable_paths(call)[0] if path != "numpy"]
         return Explanation(call, shapes, _numpy_alone(call, paths, foreign), profile)
     representative = table.representative(shapes, op, call.params)
-    choice = selection.choose_path(replace(call, shapes=representative))
+    choice = selection.choose_path(replace(call, shapes=representative), real=call)
     return Explanation(call, representative, _with_hotspots(choice, op), profile, asked)
 
 

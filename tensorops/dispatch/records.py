@@ -101,7 +101,8 @@ class Entry:
     layout : str
         One letter for each operand, as in `tensorops.backends.base.layout_letter`.
     params : tuple of (str, object)
-        Parameters that change the work, sorted by name; strings, numbers, booleans or None.
+        Parameters that change the work, sorted by name; strings, numbers, whole numbers in a tuple, booleans
+        or None.
     in_place : bool
         Whether the first operand is changed.
     threads : int
@@ -262,7 +263,7 @@ def encode_entry(entry: Entry) -> str:
     Raises
     ------
     ValueError
-        If a parameter is not a string, a finite number, a boolean or None.
+        If a parameter is not a string, a finite number, whole numbers, a boolean or None.
 
     Examples
     --------
@@ -325,16 +326,20 @@ def decode_entry(document: object) -> Entry:
     op, dtype = _member(members, "op", str), _member(members, "dtype", str)
     params = _typed(members.get("params", {}), dict, "'params'")
     for name, value in params.items():
-        if value is not None and not isinstance(value, str | bool | int | float):
+        several = isinstance(value, list | tuple) and all(type(one) is int for one in value)
+        if value is not None and not several and not isinstance(value, str | bool | int | float):
             raise ValueError(
-                f"parameter {name!r} is {value!r}, expected a string, a number, true, false or null"
+                f"parameter {name!r} is {value!r}, expected a string, a number, whole numbers, true, false "
+                "or null"
             )
     return Entry(
         op=op,
         dtype=dtype,
         shapes=tuple([_shape(shape) for shape in _member(members, "shapes", list)]),
         layout=_member(members, "layout", str),
-        params=tuple(sorted(params.items())),
+        params=tuple(
+            sorted((name, tuple(value) if type(value) is list else value) for name, value in params.items())
+        ),
         in_place=_typed(members.get("in_place", False), bool, "'in_place'"),
         threads=_whole(_member(members, "threads", int), 1, "'threads'"),
         paths={path: _decode_result(result) for path, result in _member(members, "paths", dict).items()},

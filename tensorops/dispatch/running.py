@@ -31,9 +31,12 @@ def compute(
     out: Array,
     params: Mapping[str, Any],
     *,
-    replaceable: bool,
+    ours: bool,
+    backend: str | None = None,
 ) -> None:
     """Compute `op` into `out` by one path; where that fails and may be replaced, by the next best.
+
+    The path was chosen for the call's size class: its backend is asked about the call itself first.
 
     Parameters
     ----------
@@ -47,11 +50,15 @@ def compute(
         The result.
     params : mapping
         The operation's parameters, and "threads".
-    replaceable : bool
-        Whether `out` is no memory of the user's and nobody asked for this very backend.
+    ours : bool
+        Whether `out` is no memory of the user's.
+    backend : str, optional
+        The backend that the call names. What was asked for, so or by ``use_backend``, is not replaced.
 
     Raises
     ------
+    ValueError
+        If the backend was asked for and cannot compute the call; nothing is written.
     Exception
         What the backend raises, where it is not to be replaced or nothing is left to replace it.
 
@@ -65,27 +72,33 @@ def compute(
     --------
     >>> import numpy as np
     >>> out = np.empty((2, 2))
-    >>> compute("numpy", "matmul", [np.eye(2), np.eye(2)], out, {"threads": 1}, replaceable=False)
+    >>> compute("numpy", "matmul", [np.eye(2), np.eye(2)], out, {"threads": 1}, ours=True)
     >>> out
     array([[1., 0.],
            [0., 1.]])
     """
+    call = Call.of(
+        op,
+        arrays[0].dtype.name,
+        [x.shape for x in arrays],
+        "".join(map(layout_letter, arrays)),
+        params,
+        openmp.get_num_threads(),
+    )
+    refused = selection.refusal(call, path, backend)
+    if refused is not None:
+        reason, asked = refused
+        if asked:
+            raise ValueError(reason)
+        path = selection.choose_path(call).path
     while True:
         try:
             _run(path, op, arrays, out, params)
         except Exception as error:
-            if not replaceable:
+            if not ours or backend is not None or selection.active_backend() is not None:
                 raise
             reason = f"it failed in this process: {type(error).__name__}: {error}"
             selection.exclude_path(path, reason)
-            call = Call.of(
-                op,
-                arrays[0].dtype.name,
-                [x.shape for x in arrays],
-                "".join(map(layout_letter, arrays)),
-                params,
-                openmp.get_num_threads(),
-            )
             try:
                 other = selection.choose_path(call).path
             except ValueError:

@@ -13,17 +13,20 @@ import functools
 import glob
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tensorops.dispatch import index
 from tensorops.dispatch.documents import Entries, check
 from tensorops.dispatch.records import (
     SCHEMA,
@@ -185,7 +188,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Profile | None:
     if source is None:
         return None
     try:
-        profile = _parse(_read(source))
+        profile = _read_profile(source)
         if profile.fingerprint != fingerprint():
             raise ValueError(_difference(profile.fingerprint, fingerprint()))
     except (FileNotFoundError, NotADirectoryError):
@@ -250,8 +253,11 @@ def save(profile: Profile, path: str | os.PathLike[str] | None = None) -> Path:
     with _locked(target.with_name(target.name + ".lock")) as alone:
         if alone:
             _remove_leftovers(target)
-        stored = _stored(target, profile)
-        _replace(target, _encode(stored.merged(profile.entries)))
+        content, packed = _encode(_stored(target, profile).merged(profile.entries))
+        _replace(target, content)
+        # Without it the profile is only slower to read.
+        with contextlib.suppress(OSError):
+            _replace(index.index_path(target), packed)
     return target
 
 
@@ -291,6 +297,7 @@ def clear(path: str | os.PathLike[str] | None = None) -> bool:
         return False
     with _locked(target.with_name(target.name + ".lock")):
         target.unlink(missing_ok=True)
+        index.index_path(target).unlink(missing_ok=True)
     return True
 
 
@@ -326,6 +333,16 @@ def _read(path: Path) -> bytes:
     return content
 
 
+def _read_profile(path: Path) -> Profile:
+    """Return the profile of a file: by its index, if there is one of this very content."""
+    content = _read(path)
+    try:
+        packed = index.index_path(path).read_bytes()
+    except OSError:
+        packed = b""
+    return (packed and index.load(content, packed)) or _parse(content)
+
+
 def _parse(content: bytes) -> Profile:
     """Return the profile that a file's content describes; raise ValueError if it describes none."""
     try:
@@ -351,8 +368,8 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _encode(profile: Profile) -> bytes:
-    """Return the file's content, with the entries written longest ago left out if it is too large."""
+def _encode(profile: Profile) -> tuple[bytes, bytes]:
+    """Return the file and its index, with the entries written longest ago left out if it is too large."""
     head = f'{{"schema": {SCHEMA}, "fingerprint": {json.dumps(dict(profile.fingerprint))}, "entries": ['
     lines = [encode_entry(entry).encode() for entry in profile.entries]
     # A line break before each entry and a comma after it; the last comma's byte pays for the tail.
@@ -366,7 +383,14 @@ def _encode(profile: Profile) -> bytes:
             f"a profile holds at most {MAX_BYTES // 1024} KiB: the {dropped} entries written longest ago "
             "were left out"
         )
-    return head.encode() + b"\n" + b",\n".join(lines[dropped:]) + b"\n]}\n"
+    kept = lines[dropped:]
+    content = head.encode() + b"\n" + b",\n".join(kept) + b"\n]}\n"
+    ends = list(itertools.accumulate(len(line) + 2 for line in kept))
+    first = len(head.encode()) + 1
+    places = [(first + end - len(line) - 2, first + end - 2) for line, end in zip(kept, ends, strict=True)]
+    # As the file has them, where times have fewer digits.
+    stored = replace(profile, entries=Entries([json.loads(line) for line in kept]))
+    return content, index.pack(content, stored, places)
 
 
 def _difference(theirs: Any, ours: Any) -> str:

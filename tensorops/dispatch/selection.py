@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 # By name: the attribute ``tensorops.backends`` is the public function, not the package.
-from tensorops.backends import get_backend, usable_paths
+from tensorops.backends import get_backend, usable_paths, why_unsupported
 from tensorops.backends import on_change as on_backend_change
 from tensorops.backends.base import Call
 from tensorops.dispatch import policy, schema
@@ -28,9 +28,13 @@ __all__ = [
     "exclude_path",
     "force_path",
     "on_change",
+    "refusal",
     "reload_profile",
     "use_backend",
 ]
+
+# Backends whose paths the boundaries take without a Python object: they are asked about a size class.
+COMPILED = ("blocked", "numpy")
 
 _DETERMINISTIC = "TENSOROPS_DETERMINISTIC"
 
@@ -133,7 +137,9 @@ def on_change(callback: Callable[[], None]) -> None:
     _listeners.append(callback)
 
 
-def choose_path(call: Call, backend: str | None = None) -> policy.Choice:
+def choose_path(
+    call: Call, backend: str | None = None, *, real: Call | None = None, of_class: bool = False
+) -> policy.Choice:
     """Choose the path for `call` among all that can compute it here.
 
     Parameters
@@ -142,6 +148,11 @@ def choose_path(call: Call, backend: str | None = None) -> policy.Choice:
         The call.
     backend : str, optional
         The only backend to consider; by default the one of `active_backend`, if any.
+    real : Call, optional
+        What the backends are asked about, where `call` stands for it: the middle of its size class.
+    of_class : bool, optional
+        Whether `call` stands for a size class whose members are not known: a backend that is asked for by
+        its name is taken then, and asked about each call when it is to compute it.
 
     Returns
     -------
@@ -163,8 +174,10 @@ def choose_path(call: Call, backend: str | None = None) -> policy.Choice:
         return policy.Choice(_forced, "it is measured by force_path", (), threads=call.threads)
     active = active_backend()
     if backend is None or backend == active:
-        return _choose(call, active, "use_backend() or TENSOROPS_BACKEND")
-    return _choose(call, backend, f"backend={backend!r}")
+        backend, origin = active, "use_backend() or TENSOROPS_BACKEND"
+    else:
+        origin = f"backend={backend!r}"
+    return _choose(call, backend, origin, call if real is None else real, of_class)
 
 
 @contextmanager
@@ -230,23 +243,66 @@ def included_again() -> None:
 
 # One choice for each size class of a table that holds 4096 of them.
 @functools.lru_cache(maxsize=4096)
-def _choose(call: Call, only: str | None, origin: str) -> policy.Choice:
+def _choose(call: Call, only: str | None, origin: str, real: Call, of_class: bool) -> policy.Choice:
     """Choose among all paths, or among those of the backend `only`, which `origin` asks for."""
     if only is not None:
         check_backend(only, origin)
-    usable, excluded = usable_paths(call, only)
+    usable, excluded = usable_paths(real, only)
     if only is None:
         failed = {path: why for path, why in _failed.items() if path in usable}
         usable, excluded = tuple(path for path in usable if path not in failed), {**excluded, **failed}
         return policy.choose(call, current_profile(), usable, excluded)
     own = get_backend(only).paths_of(call.op)
     allowed = [path for path in usable if path in own]
+    if not allowed and of_class and only not in COMPILED:
+        allowed, excluded = list(own), {path: why for path, why in excluded.items() if path not in own}
     if not allowed:
-        reason = next((excluded[path] for path in own if path in excluded), "it has no paths")
-        raise ValueError(f"backend {only!r}, asked for by {origin}, cannot compute this call: {reason}")
+        raise ValueError(
+            _refusal(
+                only, origin, next((excluded[path] for path in own if path in excluded), "it has no paths")
+            )
+        )
     others = dict.fromkeys(usable, f"not of backend {only!r}, which {origin} asks for")
     choice = policy.choose(call, current_profile(), allowed, {**others, **excluded})
     return replace(choice, reason=f"{origin} asks for backend {only!r}; {choice.reason}")
+
+
+def refusal(call: Call, path: str, backend: str | None = None) -> tuple[str, bool] | None:
+    """Return why the backend of a path does not compute a call that was given to it.
+
+    Parameters
+    ----------
+    call : Call
+        The call itself, not one that stands for its size class.
+    path : str
+        The path chosen for its size class.
+    backend : str, optional
+        The backend that the call names.
+
+    Returns
+    -------
+    tuple of str and bool, or None
+        The message, and whether the backend was asked for, by the call or by `active_backend`; None if it
+        computes the call.
+
+    Examples
+    --------
+    >>> refusal(Call("matmul", "float32", ((8, 8), (8, 8))), "naive") is None
+    True
+    """
+    name = path.partition("/")[0]
+    reason = None if _forced is not None else why_unsupported(name, call)
+    if reason is None:
+        return None
+    active = active_backend()
+    if backend is None and active is None:
+        return reason, False
+    origin = "use_backend() or TENSOROPS_BACKEND" if backend in (None, active) else f"backend={backend!r}"
+    return _refusal(name, origin, reason), True
+
+
+def _refusal(name: str, origin: str, reason: str) -> str:
+    return f"backend {name!r}, asked for by {origin}, cannot compute this call: {reason}"
 
 
 def _forget() -> None:

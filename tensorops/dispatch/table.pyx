@@ -129,7 +129,7 @@ cdef int decide(
         spec.in_place,
         threads,
     )
-    choice = selection.choose_path(call, backend)
+    choice = selection.choose_path(call, backend, of_class=True)
     decision.path = path_code(choice.path)
     decision.threads = max(1, min(choice.threads, threads))
     # A backend that is active has numbers of its own.

@@ -25,6 +25,7 @@ STEEPEST = 1.13
 
 _ITEMS = {item.name: item for item in ELEMENTWISE}
 # Outputs, channels and the side of the images, and how many images.
+_SIZE_PARAMS = MappingProxyType({"stride": (1, 1), "padding": (0, 0)})
 _LAYERS = ((8, 3, 12, 2), (16, 16, 28, 32), (64, 64, 56, 8))
 
 
@@ -333,6 +334,7 @@ SPECS: tuple[OpSpec, ...] = (
             *({"padding": 1, "activation": name} for name in ACTIVATIONS),
         ),
         path_params=MappingProxyType({"activation": None}),
+        size_params=_SIZE_PARAMS,
     ),
     OpSpec(
         name="conv2d_backward",
@@ -349,5 +351,6 @@ SPECS: tuple[OpSpec, ...] = (
         outputs=3,
         example_shapes=tuple(_backward_layer(*sizes) for sizes in _LAYERS),
         example_params=({"padding": 1}, {"padding": 1, "bias": False}),
+        size_params=_SIZE_PARAMS,
     ),
 )

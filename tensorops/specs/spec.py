@@ -64,6 +64,9 @@ class OpSpec:
     path_params : mapping
         The parameters on which the choice of a path depends, with their defaults: those that change the
         work, not mere numbers in it.
+    size_params : mapping
+        The parameters without which the operands' shapes do not tell the sizes, with their defaults. Calls of
+        equal sizes are alike whatever these are.
 
     Examples
     --------
@@ -92,6 +95,7 @@ class OpSpec:
     example_shapes: tuple[tuple[tuple[int, ...], ...], ...] = ()
     example_params: tuple[Params, ...] = (NO_PARAMS,)
     path_params: Params = field(default_factory=lambda: NO_PARAMS)
+    size_params: Params = field(default_factory=lambda: NO_PARAMS)
 
     @property
     def in_place(self) -> bool:
@@ -119,6 +123,32 @@ class OpSpec:
         """
         return tuple(sorted((name, params.get(name, value)) for name, value in self.path_params.items()))
 
+    def params_of_call(self, params: Params = NO_PARAMS) -> tuple[tuple[str, Any], ...]:
+        """Return what a call's parameters say of its sizes and to the choice of its path.
+
+        Parameters
+        ----------
+        params : mapping
+            The call's parameters.
+
+        Returns
+        -------
+        tuple of (str, object)
+            Those of `path_params` and `size_params`, sorted by name; the default where one is not given. One
+            number stands for as many as the default has.
+
+        Examples
+        --------
+        >>> from tensorops.operations import OPERATIONS
+        >>> OPERATIONS["conv2d"].params_of_call({"stride": 2})
+        (('activation', None), ('padding', (0, 0)), ('stride', (2, 2)))
+        """
+        if not self.size_params:
+            return self.params_of_path(params)
+        known = {**self.path_params, **self.size_params}
+        given = ((name, params.get(name, default)) for name, default in known.items())
+        return tuple(sorted((name, _like(value, known[name])) for name, value in given))
+
     def numpy_function(self) -> Callable[..., Any] | None:
         """Return the operation as NumPy users write it.
 
@@ -138,3 +168,10 @@ class OpSpec:
             return self.numpy_twin
         twin: Callable[..., Any] = getattr(np, self.numpy_twin)
         return twin
+
+
+def _like(value: Any, default: Any) -> Any:
+    """Return a parameter's value in the form of its default, so that equal calls have equal parameters."""
+    if not isinstance(default, tuple):
+        return value
+    return tuple(map(int, value)) if isinstance(value, list | tuple | np.ndarray) else (value,) * len(default)

@@ -117,7 +117,7 @@ def test_every_member_of_an_entry_is_needed(member: str) -> None:
         ("shapes", [[2**63]]),
         ("layout", ["C"]),
         ("params", []),
-        ("params", {"x": [1]}),
+        ("params", {"x": [1.5]}),
         ("in_place", 0),
         ("threads", 0),
         ("threads", True),
@@ -167,7 +167,7 @@ def test_a_result_that_cannot_be_is_refused_when_it_is_made() -> None:
 
 def test_what_could_not_be_read_back_is_not_written() -> None:
     with pytest.raises(ValueError, match="'scale'"):
-        encode_entry(Entry("matmul", "float32", SHAPES, params=(("scale", (1, 2)),)))
+        encode_entry(Entry("matmul", "float32", SHAPES, params=(("scale", (1, 2.5)),)))
     with pytest.raises(ValueError, match="expected at least 1"):
         encode_entry(Entry("matmul", "float32", SHAPES, threads=0))
 

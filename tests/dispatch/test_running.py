@@ -152,3 +152,89 @@ def test_a_backend_asked_for_is_kept_apart_from_the_choice(backend: str) -> None
         with force_path("naive"):
             assert np.array_equal(tensorops.matmul(a, b), expected)
         assert np.array_equal(tensorops.matmul(a, b), expected)
+
+
+class EvenOnly(Unreliable):
+    """A backend that computes matrices of even sizes only."""
+
+    name = "even_only"
+
+    def supports(self, call: Call) -> str | None:
+        if call.op != "matmul":
+            return f"it has no {call.op}"
+        odd = [size for shape in call.shapes for size in shape if size % 2]
+        return f"{odd[0]} is odd" if odd else None
+
+
+@pytest.fixture
+def even_only() -> Iterator[None]:
+    register_backend(EvenOnly(right))
+    Unreliable.calls = 0
+    yield
+    unregister_backend("even_only")
+
+
+# 30, 40, 50 and 31, 41, 51 lie in the same size classes; the middles of these are odd in part.
+ODD = ((31, 41), (41, 51))
+
+
+@pytest.mark.parametrize("by", ["name", "block"])
+def test_a_backend_asked_for_is_asked_about_the_call_itself(even_only: None, by: str) -> None:
+    def product(a: Array, b: Array, **options: Any) -> Array:
+        if by == "name":
+            return tensorops.matmul(a, b, backend="even_only", **options)
+        with tensorops.use_backend("even_only"):
+            return tensorops.matmul(a, b, **options)
+
+    assert table.representative(SHAPES) == table.representative(ODD)
+    assert any(size % 2 for shape in table.representative(SHAPES) for size in shape)
+    a, b = operands()
+    assert np.array_equal(product(a, b), a @ b)
+    assert Unreliable.calls == 1
+    odd_a, odd_b = (np.ones(shape, np.float32) for shape in ODD)
+    out = np.full((31, 51), 7, np.float32)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"backend 'even_only', asked for by .*: 31 is odd"):
+            product(odd_a, odd_b, out=out)
+    assert (out == 7).all()
+    assert np.array_equal(product(a, b), a @ b)
+
+
+def test_another_operation_than_the_backend_has_is_an_error(even_only: None) -> None:
+    x = np.ones(4)
+    with tensorops.use_backend("even_only"), pytest.raises(ValueError, match="it has no exp"):
+        tensorops.exp(x, out=x)
+    assert (x == 1).all()
+
+
+def test_what_a_backend_chosen_for_a_size_class_cannot_compute_the_next_best_does() -> None:
+    middle = table.representative(SHAPES)
+
+    class LikesTheMiddle(EvenOnly):
+        def supports(self, call: Call) -> str | None:
+            return None if call.shapes in (middle, SHAPES) else "not these"
+
+    register_backend(LikesTheMiddle(right))
+    try:
+        paths = {"even_only": PathResult(1e-6, 0.9e-6, 1.1e-6), "numpy": PathResult(3e-5, 2.9e-5, 3.1e-5)}
+        paths["blocked/small"] = PathResult(2e-5, 1.9e-5, 2.1e-5)
+        entries = [Entry("matmul", "float32", middle, paths=paths, threads=count) for count in (1, 2)]
+        schema.save(Profile(schema.fingerprint(), tuple(entries)))
+        selection.reload_profile()
+        Unreliable.calls = 0
+        a, b = operands()
+        odd_a, odd_b = (np.ones(shape, np.float32) for shape in ODD)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            out = np.empty((31, 51), np.float32)
+            assert (tensorops.matmul(odd_a, odd_b, out=out) == 41).all()
+            assert Unreliable.calls == 0
+            assert np.array_equal(tensorops.matmul(a, b), a @ b)
+        assert Unreliable.calls == 1
+        found = {
+            item.path: item.excluded_reason for item in tensorops.explain("matmul", *ODD).choice.candidates
+        }
+        assert found["even_only"] == "not these"
+        assert tensorops.explain("matmul", *SHAPES).choice.path == "even_only"
+    finally:
+        unregister_backend("even_only")

@@ -18,6 +18,7 @@ from tensorops.dispatch.schema import Entry, PathResult, Profile, ProfileWarning
 from tensorops.runtime import cpu
 
 ROOT = Path(tensorops.__file__).parents[1]
+FILES = ["profile.json", "profile.json.index", "profile.json.lock"]
 
 
 def entry(n: int, *, hotspot: str | None = None) -> Entry:
@@ -96,7 +97,11 @@ def test_saving_merges(file: Path) -> None:
 def test_nothing_but_the_file_and_its_lock_is_left(file: Path) -> None:
     schema.save(profile(1), file)
     schema.save(profile(2), file)
-    assert sorted(path.name for path in file.parent.iterdir()) == ["profile.json", "profile.json.lock"]
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "profile.json",
+        "profile.json.index",
+        "profile.json.lock",
+    ]
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
@@ -248,7 +253,11 @@ def test_a_failed_write_leaves_the_old_file(file: Path, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="no space left"):
         schema.save(profile(2), file)
     assert file.read_bytes() == before
-    assert sorted(path.name for path in file.parent.iterdir()) == ["profile.json", "profile.json.lock"]
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "profile.json",
+        "profile.json.index",
+        "profile.json.lock",
+    ]
 
 
 def test_a_lock_that_is_never_released_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,4 +403,8 @@ def test_a_writer_killed_before_the_rename_loses_nothing_and_leaves_nothing(file
     assert len(list(file.parent.glob(".profile.json.*"))) == 1
     schema.save(profile(3), file)
     assert rows(file) == [1, 3]
-    assert sorted(path.name for path in file.parent.iterdir()) == ["profile.json", "profile.json.lock"]
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "profile.json",
+        "profile.json.index",
+        "profile.json.lock",
+    ]

@@ -15,10 +15,15 @@ import pytest
 import profiling
 from profiling.__main__ import main
 from profiling.cases import Case, flops, product_case, square_case
+from profiling.commands._tune_sections import tune_document
 from profiling.measure import tune as tune_module
 from profiling.measure import tuning_gain, tuning_score, tuning_space, tuning_timer
+from profiling.measure.paths import entry_of
 from profiling.measure.tune import tune, tune_cases
 from profiling.measure.tuning_timer import PathTimer, Timed
+from profiling.measure.worker import WorkerError
+from profiling.targets import profile_paths, unknown_elsewhere
+from tensorops.backends import ComputeBackend, register_backend, unregister_backend
 from tensorops.dispatch import schema, selection
 from tensorops.dispatch.records import Entry, PathResult, Profile
 from tensorops.operations import OPERATIONS
@@ -170,6 +175,65 @@ def test_an_interrupted_tune_keeps_what_is_done(clock):
     assert tune_cases(
         [square_case(8, "float32")], budget=1.0, measurer=FakeTimer(clock, fail_at=0)
     ).interrupted
+
+
+class EndsLater(FakeTimer):
+    """Ends as if a backend had ended its measuring process."""
+
+    def measure(self, case):
+        if len(self.cases) == self.fail_at:
+            raise WorkerError("the process of path:mine ended with exit code -11")
+        fails, self.fail_at = self.fail_at, None
+        try:
+            return super().measure(case)
+        finally:
+            self.fail_at = fails
+
+
+def test_what_is_done_before_a_process_fails_is_kept_and_the_failure_told(clock):
+    tuned = tune(["matmul"], budget=100.0, measurer=EndsLater(clock, fail_at=3), clock=clock)
+    assert len(tuned.entries) == 3 and "exit code -11" in tuned.errors["after these"]
+    cases = [square_case(n, "float32") for n in (8, 16, 32, 64)]
+    tuned = tune_cases(cases, budget=100.0, measurer=EndsLater(clock, fail_at=3), clock=clock)
+    assert len(tuned.entries) == 3 and "exit code -11" in tuned.errors["after these"]
+    for fails in (tune, lambda ops, **more: tune_cases(cases, **more)):
+        with pytest.raises(WorkerError):
+            fails(["matmul"], budget=100.0, measurer=EndsLater(clock, fail_at=0), clock=clock)
+
+
+class Chatty(ComputeBackend):
+    """A backend that no other process knows."""
+
+    name = "chatty"
+
+    def supports(self, call):
+        return None if call.op == "matmul" else f"it has no {call.op}"
+
+    def run(self, op, arrays, out, *, variant=None, **params):
+        raise AssertionError("never measured")
+
+
+@pytest.fixture
+def chatty():
+    register_backend(Chatty())
+    yield
+    unregister_backend("chatty")
+
+
+def test_a_backend_of_this_process_alone_is_left_out_with_its_reason(chatty, clock, cache_dir):
+    case = square_case(64, "float32")
+    assert "chatty" not in profile_paths(case, 1)
+    assert "chatty" not in tuning_timer.tuned_paths(case, 1)
+    assert "entry point" in unknown_elsewhere(case, 1)["chatty"]
+    timed = tune_cases([case], budget=1.0, clock=clock)
+    assert not timed.errors and {"numpy", "blocked/packed"} <= set(timed.entries[0].paths)
+    assert list(timed.left_out) == ["chatty"]
+    tuned = tune(["matmul"], budget=1.0, measurer=FakeTimer(clock), clock=clock)
+    report = profiling.tuning.TuneReport(tuned, (), (), 1.0, None)
+    assert "chatty: backend 'chatty' was registered in this process only" in str(report)
+    document = tune_document(report, None, None, exit_code=0)
+    assert any("chatty: not measured" in str(block) for part in document.sections for block in part.blocks)
+    assert "registered in this process" in document.data["left_out"]["chatty"]
 
 
 def test_given_cases_are_measured_in_their_order_once_each(clock):
@@ -466,6 +530,51 @@ def test_what_a_tune_saves_is_calls_times_seconds():
     ((told, calls, seconds),) = report.savings()
     assert (told, calls) == (again, 1000) and seconds == pytest.approx(0.02)
     assert "saves 20.0 ms" in str(report)
+
+
+def test_calls_that_differ_in_what_decides_nothing_are_saved_together():
+    from profiling.collect.recording import RecordedCall
+    from profiling.measure.tune import Tuned
+    from profiling.tuning import TuneReport
+
+    calls = [Case("leaky_relu", "float32", ((99,),), "C", "", (("slope", slope),)) for slope in (0.1, 0.2)]
+    entry = Entry("leaky_relu", "float32", ((99,),), "C", paths={"numpy": result(1e-6)})
+    case = tuning_gain.case_of_entry(entry)
+    change = tuning_gain.Change(case, 1, "numpy", "blocked", 3e-5, 2e-5)
+    # Two threads make no difference to so little: it is measured on one.
+    recorded = tuple(RecordedCall(one, 2, 1000) for one in calls)
+    ((_, count, seconds),) = TuneReport(Tuned([entry]), (change,), (), 1.2, None, recorded).savings()
+    assert count == 2000 and seconds == pytest.approx(0.02)
+
+
+def test_convolutions_of_other_strides_are_told_apart(cache_dir):
+    import numpy as np
+
+    import tensorops
+
+    x, weight = np.ones((1, 2, 9, 9), np.float32), np.ones((3, 2, 3, 3), np.float32)
+    with profiling.record() as recording:
+        for stride in (1, 2, (2, 1)):
+            tensorops.conv2d(x, weight, stride=stride, padding=(1, 1) if stride == 2 else 1)
+    calls = recording.calls()
+    assert len(calls) == 3
+    again = [type(entry).from_dict(json.loads(json.dumps(entry.to_dict()))) for entry in calls]
+    assert again == calls
+    entries = [entry_of(one.case, 1, {"numpy": result(1e-5)}) for one in calls]
+    schema.save(Profile(schema.fingerprint(), tuple(entries)))
+    stored = schema.load()
+    assert {one.key for one in stored.entries} == {one.key for one in entries} and len(stored.entries) == 3
+    sizes = {tuning_space.sizes_of(tuning_gain.case_of_entry(one)) for one in stored.entries}
+    assert sizes == {(3, 18, 81, 1), (3, 18, 25, 1), (3, 18, 45, 1)}
+
+
+def test_threads_that_the_script_does_not_use_are_told(cache_dir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TENSOROPS_NUM_THREADS", "1")
+    script = tmp_path / "train.py"
+    script.write_text("import numpy, tensorops\ntensorops.matmul(numpy.ones((9, 9)), numpy.ones((9, 9)))\n")
+    if len(os.sched_getaffinity(0)) > 1:
+        assert main(["tune", "--record", str(script), "--threads", "2"]) == 2
+        assert "--threads 2: the script's calls may use 1" in capsys.readouterr().err
 
 
 def test_the_digits_network_is_recorded_tuned_and_its_gain_told(cache_dir, tmp_path, capsys):

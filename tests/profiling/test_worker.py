@@ -164,3 +164,11 @@ def test_a_forced_path_is_taken_and_left_again(path, monkeypatch, cache_dir):
     # The kernels and NumPy are called by the compiled boundary, every other path through run_path.
     assert taken == ([path] if path in ("naive", "python") else [])
     assert tensorops.explain("matmul", a, b).choice.path == before
+
+
+def test_a_lenient_job_goes_on_without_what_raises():
+    jobs = [Job(CASE, ("path:numpy", "path:missing"), SHORT, lenient=True), Job(CASE, ("path:numpy",), SHORT)]
+    for threads in (1, 2) if hasattr(worker_module.signal, "SIGSTOP") else (1,):
+        first, second = measure_launches(jobs, threads, 2).measurements
+        assert first.contenders == second.contenders == ("path:numpy",) and len(first.launches) == 2
+        assert "unknown backend 'missing'" in first.errors["path:missing"]
