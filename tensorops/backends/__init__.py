@@ -210,6 +210,7 @@ def usable_paths(call: Call, asked: str | None = None) -> tuple[tuple[str, ...],
 
     Examples
     --------
+    >>> from tensorops.backends.base import Call
     >>> usable, excluded = usable_paths(Call("matmul", "int64", ((2, 2), (2, 2))))
     >>> usable, excluded["naive"]
     (('numpy',), 'dtype int64 is not float32 or float64')
@@ -249,6 +250,7 @@ def why_unsupported(name: str, call: Call) -> str | None:
 
     Examples
     --------
+    >>> from tensorops.backends.base import Call
     >>> why_unsupported("naive", Call("matmul", "int64", ((2, 2), (2, 2))))
     'dtype int64 is not float32 or float64'
     """
