@@ -380,7 +380,7 @@ def _send(answers: TextIO, answer: Mapping[str, Any]) -> None:
     answers.flush()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to end this process when its parent ends: a stopped process would stay for ever."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -394,7 +394,7 @@ def main(arguments: Sequence[str]) -> None:
     arguments : sequence of str
         Number of threads, then names of libraries.
     """
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers, sys.stdout = sys.stdout, sys.stderr
     try:

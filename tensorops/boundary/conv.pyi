@@ -30,13 +30,15 @@ def conv2d_backward(
     stride: int | tuple[int, int] = 1,
     padding: int | tuple[int, int] = 0,
     bias: bool = True,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]: ...
+    need_dx: bool = True,
+) -> tuple[NDArray[Any] | None, NDArray[Any], NDArray[Any] | None]: ...
 def backward_by_kernel(
     arrays: Sequence[NDArray[Any]],
-    out: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
+    out: tuple[NDArray[Any] | None, NDArray[Any], NDArray[Any] | None],
     threads: int = 0,
     *,
     stride: int | tuple[int, int] = 1,
     padding: int | tuple[int, int] = 0,
     bias: bool = True,
+    need_dx: bool = True,
 ) -> None: ...

@@ -163,7 +163,7 @@ def by_kernel(arrays, out, threads=0, *, stride=1, padding=0, activation=None) -
     convolve(x, weight, bias, out, stride, padding, activation, threads)
 
 
-def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
+def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True, need_dx=True):
     """Return the gradients of a convolution without activation.
 
     Parameters
@@ -180,11 +180,13 @@ def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
         As in the call of `conv2d`.
     bias : bool, default True
         Whether the gradient of the bias is wanted.
+    need_dx : bool, default True
+        Whether the gradient of the images is wanted; a network's first layer does without.
 
     Returns
     -------
-    dx : ndarray of shape (N, C, H, W)
-        Gradient of the images.
+    dx : ndarray of shape (N, C, H, W), or None
+        Gradient of the images; None if `need_dx` is false.
     dweight : ndarray of shape (O, C, kh, kw)
         Gradient of the weights, over all images and windows.
     dbias : ndarray of shape (O,), or None
@@ -206,11 +208,11 @@ def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
 
     Notes
     -----
-    ``4*N*O*OH*OW*C*kh*kw`` flops. Both gradients are convolutions themselves, one for each phase of a stride,
-    and computed by the same kernels: of `grad` with the mirrored weights, and of the images with `grad`.
-    With eps of the dtype, the error is at most ``(8 * sqrt(L) + 16) * eps`` times the sum of the terms'
-    magnitudes, L the number of terms: O*kh*kw for dx, N*OH*OW for dweight and dbias. Operands of other
-    dtypes, and subclasses of ndarray, go to NumPy. The interpreter lock is released.
+    ``4*N*O*OH*OW*C*kh*kw`` flops, half of them without `need_dx`. Both gradients are convolutions themselves,
+    one for each phase of a stride, and computed by the same kernels: of `grad` with the mirrored weights, and
+    of the images with `grad`. With eps of the dtype, the error is at most ``(8 * sqrt(L) + 16) * eps`` times
+    the sum of the terms' magnitudes, L the number of terms: O*kh*kw for dx, N*OH*OW for dweight and dbias.
+    Operands of other dtypes, and subclasses of ndarray, go to NumPy. The interpreter lock is released.
 
     Examples
     --------
@@ -224,6 +226,8 @@ def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
     cdef Decision decision
     cdef tuple operands = (grad, x, weight)
     params = {"stride": stride, "padding": padding, "bias": bool(bias)}
+    if not need_dx:
+        params["need_dx"] = False
     foreign = any([answers_for_itself(operand) for operand in operands])
     if foreign:
         result = apply_by_owner("conv2d_backward", operands, params, None, active_backend())
@@ -243,7 +247,8 @@ def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
 
         return numpy_twins.conv2d_backward(*arrays, **params)
     results = (
-        numpy.empty(arrays[1].shape, common), numpy.empty(arrays[2].shape, common),
+        numpy.empty(arrays[1].shape, common) if need_dx else None,
+        numpy.empty(arrays[2].shape, common),
         numpy.empty(dims.outputs, common) if bias else None,
     )
     choose(
@@ -258,7 +263,9 @@ def conv2d_backward(grad, x, weight, *, stride=1, padding=0, bias=True):
     return results
 
 
-def backward_by_kernel(arrays, out, threads=0, *, stride=1, padding=0, bias=True) -> None:
+def backward_by_kernel(
+    arrays, out, threads=0, *, stride=1, padding=0, bias=True, need_dx=True,
+) -> None:
     """Compute gradients of arrays of one dtype by this library's kernels: see `conv2d_backward`.
 
     Parameters
@@ -271,8 +278,8 @@ def backward_by_kernel(arrays, out, threads=0, *, stride=1, padding=0, bias=True
         At most so many; 0 for as many as the library may use.
     stride, padding : int or tuple of two int, optional
         Vertical and horizontal.
-    bias : bool, optional
-        Whether the gradient of the bias is wanted.
+    bias, need_dx : bool, optional
+        Whether the gradients of the bias and of the images are wanted.
 
     Examples
     --------
@@ -287,7 +294,8 @@ def backward_by_kernel(arrays, out, threads=0, *, stride=1, padding=0, bias=True
     dx, dweight, dbias = out
     stride = pair("conv2d_backward", "stride", stride, 1)
     padding = pair("conv2d_backward", "padding", padding, 0)
-    input_gradient(grad, weight, dx, stride, padding, threads)
+    if need_dx and dx is not None:
+        input_gradient(grad, weight, dx, stride, padding, threads)
     weight_gradient(grad, x, dweight, stride, padding, threads)
     if bias and dbias is not None:
         with numpy.errstate(all="ignore"):

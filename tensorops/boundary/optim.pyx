@@ -6,8 +6,8 @@ import numpy
 
 from tensorops.backends.provided import provide
 
-from tensorops.boundary.arrays cimport apart, check_writeable, overlaps
-from tensorops.boundary.paths cimport choose, compute_by, layout_of
+from tensorops.boundary.arrays cimport apart, check_writeable, overlaps, plain, same_shape, plain, same_shape
+from tensorops.boundary.paths cimport LAYOUT_C, choose, compute_by, layout_of
 from tensorops.dispatch cimport table
 from tensorops.dispatch.table cimport PATH_BLOCKED, Decision
 from tensorops.kernels.optim.family cimport ADAM, NUMBERS, SGD, run_step
@@ -22,10 +22,12 @@ cdef class StepOperation:
     cdef str name
     cdef int number           # in the dispatcher's table
     cdef int step             # of the kernels
+    cdef bint decoupled       # whether weights decay by themselves
 
-    def __init__(self, name, step):
+    def __init__(self, name, step, decoupled=False):
         self.name = name
         self.step = step
+        self.decoupled = decoupled
         self.number = table.operation_number(name)
         provide(name, self.kernel)
 
@@ -34,34 +36,82 @@ cdef class StepOperation:
         compute(self, tuple(arrays), params, threads)
 
 
-cdef int compute(StepOperation operation, tuple arrays, dict params, int threads) except -1:
-    """Compute operands of one dtype and shape, checked, by the kernels."""
-    cdef double numbers[NUMBERS]
-    cdef double lr = params["lr"]
-    cdef double decay = params["weight_decay"]
-    cdef double beta1, beta2
-    if operation.step == SGD:
-        numbers[0] = lr
-        numbers[1] = params["momentum"]
-        numbers[2] = decay
-        numbers[3] = params["nesterov"]
-        p, g = arrays[0], arrays[1]
-        # Without momentum no velocity is touched.
-        velocity = arrays[2] if len(arrays) > 2 and numbers[1] != 0 else p
-        return run_step(SGD, (g, velocity, velocity, p), numbers, threads)
-    beta1 = params["beta1"]
-    beta2 = params["beta2"]
-    step = params["step"]
-    numbers[0] = lr / (1 - beta1 ** <double> step)
+cdef void numbers_of_sgd(
+    double *numbers, double lr, double momentum, double weight_decay, bint nesterov,
+) noexcept:
+    numbers[0] = lr
+    numbers[1] = momentum
+    numbers[2] = weight_decay
+    numbers[3] = nesterov
+
+
+cdef void numbers_of_adam(
+    double *numbers, bint decoupled, double step, double lr, double beta1, double beta2, double eps,
+    double weight_decay,
+) noexcept:
+    numbers[0] = lr / (1 - beta1 ** step)
     numbers[1] = 1 - beta1
     numbers[2] = beta2
     numbers[3] = 1 - beta2
-    numbers[4] = 1 / (1 - beta2 ** <double> step) ** 0.5
-    numbers[5] = params["eps"]
-    numbers[6] = 0 if operation.name == "adamw_step_" else decay
-    numbers[7] = 1 - lr * decay if operation.name == "adamw_step_" else 1
-    p, g, m, v = arrays
-    return run_step(ADAM, (g, m, v, p), numbers, threads)
+    numbers[4] = 1 / (1 - beta2 ** step) ** 0.5
+    numbers[5] = eps
+    numbers[6] = 0 if decoupled else weight_decay
+    numbers[7] = 1 - lr * weight_decay if decoupled else 1
+
+
+cdef int compute(StepOperation operation, tuple arrays, dict params, int threads) except -1:
+    """Compute operands of one dtype and shape, checked, by the kernels."""
+    cdef double numbers[NUMBERS]
+    if operation.step == SGD:
+        numbers_of_sgd(
+            numbers, params["lr"], params["momentum"], params["weight_decay"], params["nesterov"],
+        )
+    else:
+        numbers_of_adam(
+            numbers, operation.decoupled, params["step"], params["lr"], params["beta1"], params["beta2"],
+            params["eps"], params["weight_decay"],
+        )
+    return compute_with(operation, arrays, numbers, threads)
+
+
+cdef int compute_with(
+    StepOperation operation, tuple arrays, const double *numbers, int threads,
+) except -1:
+    if operation.step == ADAM:
+        return run_step(ADAM, (arrays[1], arrays[2], arrays[3], arrays[0]), numbers, threads)
+    # Without momentum no velocity is touched.
+    velocity = arrays[2] if len(arrays) > 2 and numbers[1] != 0 else arrays[0]
+    return run_step(SGD, (arrays[1], velocity, velocity, arrays[0]), numbers, threads)
+
+
+cdef bint done_at_once(StepOperation operation, tuple operands, const double *numbers) except -1:
+    """Compute contiguous arrays that are apart; tell of all others, right or wrong, that it was not done."""
+    cdef Decision decision
+    cdef int k, j
+    cdef np.ndarray first, array
+    cdef int dtype
+    if calls.detours or not np.PyArray_CheckExact(operands[0]):
+        return False
+    first = <np.ndarray> operands[0]
+    dtype = np.PyArray_TYPE(first)
+    if (dtype != np.NPY_FLOAT and dtype != np.NPY_DOUBLE) or np.PyArray_SIZE(first) == 0:
+        return False
+    for k in range(len(operands)):
+        if not plain(operands[k], dtype):
+            return False
+        array = <np.ndarray> operands[k]
+        if not same_shape(first, array) or (k != 1 and not np.PyArray_ISWRITEABLE(array)):
+            return False
+        for j in range(k):
+            if share(<np.ndarray> operands[j], array):
+                return False
+    choose(
+        operation.number, np.PyArray_ITEMSIZE(first), np.PyArray_SIZE(first), 1, 1, 1, LAYOUT_C, &decision,
+    )
+    if decision.path != PATH_BLOCKED:
+        return False
+    compute_with(operation, operands, numbers, decision.threads)
+    return True
 
 
 cdef tuple checked(StepOperation operation, tuple operands, tuple names):
@@ -138,7 +188,7 @@ cdef object change(StepOperation operation, tuple operands, tuple names, dict pa
 
 cdef StepOperation sgd_operation = StepOperation("sgd_step_", SGD)
 cdef StepOperation adam_operation = StepOperation("adam_step_", ADAM)
-cdef StepOperation adamw_operation = StepOperation("adamw_step_", ADAM)
+cdef StepOperation adamw_operation = StepOperation("adamw_step_", ADAM, decoupled=True)
 
 
 def sgd_step_(p, g, velocity=None, *, lr, momentum=0, weight_decay=0, nesterov=False):
@@ -188,6 +238,7 @@ def sgd_step_(p, g, velocity=None, *, lr, momentum=0, weight_decay=0, nesterov=F
     >>> velocity
     array([ 1., -1.])
     """
+    cdef double numbers[NUMBERS]
     check_number("sgd_step_", "lr", lr)
     check_number("sgd_step_", "momentum", momentum)
     check_number("sgd_step_", "weight_decay", weight_decay)
@@ -195,8 +246,12 @@ def sgd_step_(p, g, velocity=None, *, lr, momentum=0, weight_decay=0, nesterov=F
         raise ValueError("sgd_step_: momentum needs a velocity: an array of zeros before the first step")
     if nesterov and not momentum:
         raise ValueError("sgd_step_: nesterov=True needs a momentum")
+    operands = (p, g) if velocity is None else (p, g, velocity)
+    numbers_of_sgd(numbers, lr, momentum, weight_decay, bool(nesterov))
+    if done_at_once(sgd_operation, operands, numbers):
+        return p
     return change(
-        sgd_operation, (p, g) if velocity is None else (p, g, velocity), ("p", "g", "velocity"),
+        sgd_operation, operands, ("p", "g", "velocity"),
         {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": bool(nesterov)},
     )
 
@@ -205,6 +260,7 @@ cdef object adam(
     StepOperation operation, object p, object g, object m, object v, object step, double lr, double beta1,
     double beta2, double eps, double weight_decay,
 ):
+    cdef double numbers[NUMBERS]
     name = operation.name
     if isinstance(step, bool) or not hasattr(step, "__index__"):
         raise TypeError(f"{name}: step must be a whole number, not {type(step).__name__}")
@@ -215,8 +271,12 @@ cdef object adam(
     check_number(name, "weight_decay", weight_decay)
     check_number(name, "beta1", beta1, 1)
     check_number(name, "beta2", beta2, 1)
+    operands = (p, g, m, v)
+    numbers_of_adam(numbers, operation.decoupled, step, lr, beta1, beta2, eps, weight_decay)
+    if done_at_once(operation, operands, numbers):
+        return p
     return change(
-        operation, (p, g, m, v), ("p", "g", "m", "v"),
+        operation, operands, ("p", "g", "m", "v"),
         {
             "step": int(step), "lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps,
             "weight_decay": weight_decay,

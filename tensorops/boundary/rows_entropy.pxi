@@ -41,15 +41,14 @@ cdef object entropy(RowOperation operation, object logits, object targets, objec
     cdef Decision decision
     cdef Lines lines
     cdef double total = 0
-    cdef np.ndarray x, labels
+    cdef np.ndarray x, labels, gradient
     cdef Py_ssize_t rows, columns
     cdef int last
     cdef bint loss = operation.kind == CROSS_ENTROPY
     if calls.detours and calls.to_be_told():
         return told(operation, logits, targets, None, None, -1, 0, out)
     if (
-        loss and np.PyArray_CheckExact(logits)
-        and (plain(logits, np.NPY_FLOAT) or plain(logits, np.NPY_DOUBLE))
+        out is None and (plain(logits, np.NPY_FLOAT) or plain(logits, np.NPY_DOUBLE))
         and plain(targets, np.NPY_INT64) and np.PyArray_SIZE(<np.ndarray> logits) > 0
         and np.PyArray_NDIM(<np.ndarray> logits) == 2 and np.PyArray_NDIM(<np.ndarray> targets) == 1
     ):
@@ -62,8 +61,10 @@ cdef object entropy(RowOperation operation, object logits, object targets, objec
             if decision.path == PATH_BLOCKED:
                 memset(&lines, 0, sizeof(lines))
                 lines.total = &total
-                run_rows(CROSS_ENTROPY, x, labels, x, 1, &lines, decision.threads)
-                return total / rows
+                lines.number = 1.0 / rows
+                gradient = x if loss else np.PyArray_EMPTY(2, np.PyArray_DIMS(x), np.PyArray_TYPE(x), 0)
+                run_rows(operation.kind, x, labels, gradient, 1, &lines, decision.threads)
+                return total / rows if loss else gradient
     operands = (logits, targets)
     if not loss:
         check_out(operation.name, out)

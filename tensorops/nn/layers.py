@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from tensorops.boundary.elementwise import (
 from tensorops.boundary.layers import linear, linear_backward
 from tensorops.boundary.products import matmul
 from tensorops.boundary.rows import layer_norm, layer_norm_backward, softmax, softmax_backward
+from tensorops.kernels.pooling import max_pool, max_pool_backward
 from tensorops.nn.module import Array, Module, Parameter, uniform
 
 
@@ -231,6 +231,8 @@ class Conv2d(Module):
         The filters.
     bias : Parameter of shape (out_channels,), or None
         What is added.
+    input_gradient : bool
+        As of `Linear`.
 
     Examples
     --------
@@ -257,6 +259,7 @@ class Conv2d(Module):
         self.weight = uniform((out_channels, in_channels, height, width), limit, dtype, rng)
         self.bias = uniform((out_channels,), limit, dtype, rng) if use_bias else None
         self.stride, self.padding = stride, padding
+        self.input_gradient = True
 
     def forward(self, x: Array, activation: str | None = None) -> Array:
         """Return the images, with an activation in the same pass if asked for."""
@@ -268,7 +271,7 @@ class Conv2d(Module):
         return result
 
     def backward(self, grad: Array) -> Array:
-        """Add to the gradients and return the gradient of the input."""
+        """Add to the gradients and return that of the input; an empty array without `input_gradient`."""
         x_grad, weight_grad, bias_grad = conv2d_backward(
             grad,
             self._x,
@@ -276,11 +279,12 @@ class Conv2d(Module):
             stride=self.stride,
             padding=self.padding,
             bias=self.bias is not None,
+            need_dx=self.input_gradient,
         )
         self.weight.add_gradient(weight_grad)
         if self.bias is not None and bias_grad is not None:
             self.bias.add_gradient(bias_grad)
-        return x_grad
+        return np.empty((0,), grad.dtype) if x_grad is None else x_grad
 
 
 class MaxPool2d(Module):
@@ -304,32 +308,15 @@ class MaxPool2d(Module):
             raise ValueError(f"kernel_size must be at least 1, got {kernel_size}")
         self.kernel_size = kernel_size
 
-    def _windows(self, x: Array) -> Iterator[Array]:
-        """Yield, for each place in a window, the elements of all windows at that place."""
-        size = self.kernel_size
-        rows, columns = x.shape[2] // size * size, x.shape[3] // size * size
-        for i in range(size):
-            for j in range(size):
-                yield x[:, :, i:rows:size, j:columns:size]
-
     def forward(self, x: Array) -> Array:
         """Return the maxima."""
-        first, *others = self._windows(x)
-        maxima: Array = first.copy()
-        for part in others:
-            np.maximum(maxima, part, out=maxima)
-        self._x, self._maxima = x, maxima
+        self._shape = x.shape
+        maxima, self._places = max_pool(x, self.kernel_size)
         return maxima
 
     def backward(self, grad: Array) -> Array:
         """Return the gradient of the input: at the place of each maximum, the first one of equals."""
-        result = np.zeros(self._x.shape, grad.dtype)
-        free = np.ones(grad.shape, bool)
-        for part, target in zip(self._windows(self._x), self._windows(result), strict=True):
-            taken = (part == self._maxima) & free
-            np.multiply(grad, taken, out=target)
-            free &= ~taken
-        return result
+        return max_pool_backward(grad, self._places, self._shape)
 
 
 class LayerNorm(Module):
@@ -419,7 +406,7 @@ class Sequential(Module):
         In order.
     input_gradient : bool, default True
         Whether `backward` computes the gradient of the input, which training does not need; without, a first
-        layer that is Linear leaves it out and an empty array is returned.
+        layer that is Linear or Conv2d leaves it out and an empty array is returned.
 
     Examples
     --------
@@ -431,7 +418,7 @@ class Sequential(Module):
 
     def __init__(self, *layers: Module, input_gradient: bool = True) -> None:
         self.layers: list[Module] = list(layers)
-        if layers and isinstance(layers[0], Linear):
+        if layers and isinstance(layers[0], Linear | Conv2d):
             layers[0].input_gradient = input_gradient
 
     def forward(self, x: Array) -> Array:

@@ -57,19 +57,22 @@ def conv2d_backward(
     stride: Any = 1,
     padding: Any = 0,
     bias: bool = True,
+    need_dx: bool = True,
 ) -> Any:
-    """Return the gradients of `conv2d` by the images, the weights and the bias."""
+    """Return the gradients of `conv2d` by the images, the weights and the bias, None for one not wanted."""
     grad, x, weight = np.asanyarray(grad), np.asanyarray(x), np.asanyarray(weight)
     (high, wide), (down, right) = _pair(padding), _pair(stride)
     windows = _windows(x, weight.shape, stride, padding)
     dweight = np.tensordot(grad, windows, ([0, 2, 3], [0, 2, 3]))
-    shares = np.tensordot(grad, weight, (1, 0))
-    rows, columns = grad.shape[2:]
-    spread = np.zeros((*x.shape[:2], x.shape[2] + 2 * high, x.shape[3] + 2 * wide), shares.dtype)
-    for i, j in np.ndindex(weight.shape[2:]):
-        part = spread[:, :, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right]
-        part += shares[..., i, j].transpose(0, 3, 1, 2)
-    dx = np.ascontiguousarray(spread[:, :, high : high + x.shape[2], wide : wide + x.shape[3]])
+    dx = None
+    if need_dx:
+        shares = np.tensordot(grad, weight, (1, 0))
+        rows, columns = grad.shape[2:]
+        spread = np.zeros((*x.shape[:2], x.shape[2] + 2 * high, x.shape[3] + 2 * wide), shares.dtype)
+        for i, j in np.ndindex(weight.shape[2:]):
+            below, beside = i + down * (rows - 1) + 1, j + right * (columns - 1) + 1
+            spread[:, :, i:below:down, j:beside:right] += shares[..., i, j].transpose(0, 3, 1, 2)
+        dx = np.ascontiguousarray(spread[:, :, high : high + x.shape[2], wide : wide + x.shape[3]])
     results: tuple[Any, ...] = dx, dweight, grad.sum(axis=(0, 2, 3)) if bias else None
     if out is None:
         return results

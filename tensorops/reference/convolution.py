@@ -86,7 +86,8 @@ def conv2d_backward(
     stride: Pair = 1,
     padding: Pair = 0,
     bias: bool = True,
-) -> tuple[Floats, Floats, Floats | None]:
+    need_dx: bool = True,
+) -> tuple[Floats | None, Floats, Floats | None]:
     """Return the gradients of a convolution without activation, tap by tap.
 
     Parameters
@@ -99,13 +100,13 @@ def conv2d_backward(
         The convolution's weights.
     stride, padding : int or tuple of two int
         Vertical and horizontal.
-    bias : bool
-        Whether the bias has a gradient.
+    bias, need_dx : bool
+        Whether the gradients of the bias and of the images are wanted.
 
     Returns
     -------
-    dx : ndarray of float64, shape (N, C, H, W)
-        What each tap saw gets its share of the gradient.
+    dx : ndarray of float64, shape (N, C, H, W), or None
+        What each tap saw gets its share of the gradient; None without `need_dx`.
     dweight : ndarray of float64, shape (O, C, kh, kw)
         Summed over images and windows.
     dbias : ndarray of float64, shape (O,), or None
@@ -128,4 +129,4 @@ def conv2d_backward(
             dweight[:, :, i, j] = np.einsum("nohw,nchw->oc", upper, seen)
         total = upper.sum(axis=(0, 2, 3)) if bias else None
     dx = spread[:, :, high : high + image.shape[2], wide : wide + image.shape[3]]
-    return np.ascontiguousarray(dx), dweight, total
+    return np.ascontiguousarray(dx) if need_dx else None, dweight, total

@@ -267,12 +267,15 @@ def _dims_of_gradient(shapes: Sequence[Shape]) -> ConvolutionDims:
 
 def _backward_flops(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> int:
     dims = _dims_of_gradient(shapes)
-    return math.prod(dims.out) * (4 * dims.channels * dims.taps + bool(params.get("bias", True)))
+    products = 1 + bool(params.get("need_dx", True))
+    each = 2 * dims.channels * dims.taps * products + bool(params.get("bias", True))
+    return math.prod(dims.out) * each
 
 
 def _backward_bytes(shapes: Sequence[Shape], itemsize: int, params: Params = NO_PARAMS) -> int:
     dims = _dims_of_gradient(shapes)
-    gradients = sum(map(math.prod, shapes[1:])) + dims.outputs * bool(params.get("bias", True))
+    gradients = math.prod(shapes[2]) + dims.outputs * bool(params.get("bias", True))
+    gradients += math.prod(shapes[1]) * bool(params.get("need_dx", True))
     return itemsize * (sum(map(math.prod, shapes)) + gradients)
 
 
@@ -290,15 +293,21 @@ def _backward_out(shapes: Sequence[Shape], params: Params = NO_PARAMS) -> tuple[
 
 
 def _backward_bound(
-    grad: ArrayLike, x: ArrayLike, weight: ArrayLike, *, bias: bool = True, **params: Any
-) -> tuple[Floats, Floats, Floats | None]:
+    grad: ArrayLike,
+    x: ArrayLike,
+    weight: ArrayLike,
+    *,
+    bias: bool = True,
+    need_dx: bool = True,
+    **params: Any,
+) -> tuple[Floats | None, Floats, Floats | None]:
     arrays = [np.asarray(array) for array in (grad, x, weight)]
     eps = float(np.finfo(np.result_type(*arrays)).eps)
     dims = backward_dims([array.shape for array in arrays], params)
-    dx, dweight, dbias = reference.conv2d_backward(*map(np.abs, arrays), bias=bias, **params)
+    dx, dweight, dbias = reference.conv2d_backward(*map(np.abs, arrays), bias=bias, need_dx=need_dx, **params)
     windows = dims.images * dims.rows * dims.columns
     return (
-        _factor(eps, dims.outputs * dims.taps) * dx,
+        None if dx is None else _factor(eps, dims.outputs * dims.taps) * dx,
         _factor(eps, windows) * dweight,
         None if dbias is None else _factor(eps, windows) * dbias,
     )
@@ -338,7 +347,7 @@ SPECS: tuple[OpSpec, ...] = (
     ),
     OpSpec(
         name="conv2d_backward",
-        signature="(grad, x, weight, *, stride=1, padding=0, bias=True)",
+        signature="(grad, x, weight, *, stride=1, padding=0, bias=True, need_dx=True)",
         cost_class="convolution",
         flops=_backward_flops,
         bytes=_backward_bytes,
@@ -350,7 +359,7 @@ SPECS: tuple[OpSpec, ...] = (
         error_bound=_backward_bound,
         outputs=3,
         example_shapes=tuple(_backward_layer(*sizes) for sizes in _LAYERS),
-        example_params=({"padding": 1}, {"padding": 1, "bias": False}),
+        example_params=({"padding": 1}, {"padding": 1, "bias": False}, {"padding": 1, "need_dx": False}),
         size_params=_SIZE_PARAMS,
     ),
 )

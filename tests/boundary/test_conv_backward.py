@@ -51,11 +51,12 @@ def test_any_sizes_steps_and_layouts(rng: np.random.Generator) -> None:
         (shapes_of(3, 5, 4, (40, 41), (5, 5)), {"stride": 2, "padding": 2}),
         (shapes_of(1, 2, 3, (4, 1200), (3, 3)), {"padding": (1, 5)}),
         (shapes_of(2, 3, 90, (6, 6), (1, 1)), {"bias": False}),
+        (shapes_of(2, 3, 90, (6, 6), (3, 3)), {"need_dx": False}),
     ],
-    ids=["channels", "steps", "wide", "one tap"],
+    ids=["channels", "steps", "wide", "one tap", "no gradient of the images"],
 )
 def test_what_is_cut_into_blocks(shapes: Any, params: Any) -> None:
-    known = {name: value for name, value in params.items() if name != "bias"}
+    known = {name: value for name, value in params.items() if name not in ("bias", "need_dx")}
     operands = gradients_of(shapes, known, "float32")
     check(operands, tensorops.conv2d_backward(*operands, **params), **params)
 

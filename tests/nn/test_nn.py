@@ -33,6 +33,7 @@ def layers():
             images,
         ),
         "MaxPool2d": (nn.MaxPool2d(2), images),
+        "MaxPool2d, strides": (nn.MaxPool2d(3), images.transpose(0, 1, 3, 2)),
         "LayerNorm": (nn.LayerNorm(5, dtype=np.float64), rows),
         "Dropout": (nn.Dropout(0.5, rng=RNG(7)), rows),
         "Sequential": (
@@ -91,16 +92,54 @@ def test_an_activation_joins_the_product_before_it():
     np.testing.assert_allclose(model(x), alone, rtol=1e-5, atol=1e-6)
 
 
-def test_a_first_layer_may_leave_out_the_gradient_of_its_input():
-    x, grad = RNG(0).normal(size=(2, 3, 5)), RNG(1).normal(size=(2, 3, 4))
+@pytest.mark.parametrize("kind", [nn.Linear, nn.Conv2d])
+def test_a_first_layer_may_leave_out_the_gradient_of_its_input(kind):
+    linear = kind is nn.Linear
+    x = RNG(0).normal(size=(2, 3, 5) if linear else (2, 5, 4, 3))
+    grad = RNG(1).normal(size=(2, 3, 4) if linear else (2, 4, 4, 3))
+    more = {} if linear else {"kernel_size": 3, "padding": 1}
     gradients = []
     for wanted in (True, False):
-        model = nn.Sequential(nn.Linear(5, 4, dtype=np.float64, rng=RNG(2)), input_gradient=wanted)
+        layer = kind(5, 4, dtype=np.float64, rng=RNG(2), **more)
+        model = nn.Sequential(layer, input_gradient=wanted)
         model(x)
         assert model.backward(grad.copy()).shape == (x.shape if wanted else (0,))
         gradients.append([parameter.grad for parameter in model.parameters()])
     for first, second in zip(*gradients, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "shape"), [(1, (2, 1, 3, 4)), (2, (3, 4, 7, 6)), (3, (40, 12, 21, 20))])
+def test_maxima_of_windows(dtype, size, shape):
+    # Whole numbers, so that some are equal; of those the first has the gradient.
+    x = RNG(4).integers(-3, 4, shape).astype(dtype)
+    x[0, 0, 0, 0] = np.nan
+    layer = nn.MaxPool2d(size)
+    found = layer(x)
+    high, wide = shape[2] // size, shape[3] // size
+    windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), (2, 3))[:, :, ::size, ::size]
+    windows = windows[:, :, :high, :wide].reshape(*shape[:2], high, wide, -1)
+    assert np.array_equal(found, windows.max(axis=-1), equal_nan=True)
+    assert found.dtype == dtype
+    grad = RNG(5).normal(size=found.shape).astype(dtype)
+    given = layer.backward(grad)
+    expected = np.zeros(shape, dtype)
+    for place in np.ndindex(found.shape):
+        i, j = divmod(int(windows[place].argmax()), size)
+        expected[place[0], place[1], place[2] * size + i, place[3] * size + j] = grad[place]
+    assert np.array_equal(given, expected)
+
+
+def test_what_cannot_be_pooled_is_refused():
+    with pytest.raises(TypeError, match="int64"):
+        nn.MaxPool2d(2)(np.ones((1, 1, 2, 2), np.int64))
+    with pytest.raises(ValueError, match="4 axes"):
+        nn.MaxPool2d(2)(np.ones((2, 2)))
+    layer = nn.MaxPool2d(2)
+    layer(np.ones((1, 1, 4, 4)))
+    with pytest.raises(ValueError, match=r"\(1, 1, 4, 4\)"):
+        layer.backward(np.ones((1, 1, 4, 4)))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")

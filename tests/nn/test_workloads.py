@@ -1,45 +1,93 @@
-"""The four versions of the benchmark's networks compute the same training."""
+"""The four versions of the benchmarks' networks compute the same training."""
 
-import importlib.util
-import sys
-from pathlib import Path
+import dataclasses
+import functools
+import json
+import signal
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn, whose digits are trained on, is not installed")
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "workloads.py"
+from benchmarks.workloads import __main__ as command
+from benchmarks.workloads import digits, networks, versions
+
+TINY = functools.partial(networks.transformer, width=16, depth=2, heads=2)
+WORKLOADS = {
+    **networks.WORKLOADS,
+    "transformer": dataclasses.replace(networks.WORKLOADS["transformer"], network=TINY, batch=32),
+}
 
 
 @pytest.fixture(scope="module")
-def workloads():
-    spec = importlib.util.spec_from_file_location("workloads", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["workloads"] = module
-    spec.loader.exec_module(module)
-    return module
+def data():
+    return digits.load()
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn"])
-def test_versions_agree(workloads, kind):
-    images, labels, held_images, _ = workloads.digits()
-    made = workloads.versions(kind)
-    assert {"tensorops", "numpy", "matmul swapped"} <= set(made)
-    losses = {
-        name: [network.step(images[at : at + 64], labels[at : at + 64]) for at in (0, 64, 128)]
-        for name, network in made.items()
-    }
-    scores = {name: network.logits(held_images) for name, network in made.items()}
-    for name in made:
-        np.testing.assert_allclose(losses[name], losses["numpy"], rtol=1e-4, err_msg=name)
-        np.testing.assert_allclose(scores[name], scores["numpy"], rtol=1e-2, atol=1e-3, err_msg=name)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_versions_agree(data, name):
+    workload = WORKLOADS[name]
+    found = {}
+    for version in versions.available():
+        training = versions.begin(version, workload, seed=3)
+        batches = list(data.batches(workload.batch, np.random.default_rng(5)))[:3]
+        images, labels = batches[0]
+        _, gradients = training.gradients(workload.form(images), labels)
+        # Layers of tensorops may keep what they returned.
+        gradients = [gradient.copy() for gradient in gradients]
+        losses = [training.step(workload.form(images), labels) for images, labels in batches]
+        found[version] = gradients, losses, training.logits(workload.form(data.held_images[:32]))
+    assert {"tensorops", "numpy", "matmul swapped"} <= set(found)
+    right_gradients, right_losses, right_scores = found["numpy"]
+    for version, (gradients, losses, scores) in found.items():
+        for mine, right in zip(gradients, right_gradients, strict=True):
+            np.testing.assert_allclose(
+                mine, right, rtol=1e-3, atol=1e-4 * np.abs(right).max(), err_msg=version
+            )
+        np.testing.assert_allclose(losses, right_losses, rtol=1e-4, err_msg=version)
+        np.testing.assert_allclose(scores, right_scores, rtol=1e-2, atol=1e-2, err_msg=version)
 
 
-def test_a_quick_run_prints_both_tables(workloads, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(workloads, "EPOCHS", {"mlp": 1})
-    assert workloads.main(["--quick", "--json", str(tmp_path / "found.json")]) == 0
+def test_a_transformer_s_gradients_are_the_finite_differences(data):
+    workload = WORKLOADS["transformer"]
+    weights = [weight.astype(np.float64) for weight in versions.first_weights(workload, 0)]
+    training = versions.TensoropsTraining(workload, weights)
+    x, y = workload.form(data.images[:16].astype(np.float64)), data.labels[:16]
+    _, gradients = training.gradients(x, y)
+    rng, step = np.random.default_rng(1), 1e-5
+    for weight, gradient in zip(weights, gradients, strict=True):
+        direction = rng.normal(size=weight.shape)
+        sides = []
+        for sign in (1, -1):
+            weight += sign * step * direction
+            sides.append(training.loss(training.logits(x), y))
+            weight -= sign * step * direction
+        slope = (sides[0] - sides[1]) / (2 * step)
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+def test_only_products_are_swapped():
+    sites = {site.what for site in versions.installation().sites}
+    assert sites == {"a @ b of arrays"}
+    assert versions.installation().active
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
+def test_a_quick_run_prints_a_table_and_writes_the_figures(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "available", lambda: ["tensorops", "numpy"])
+    assert command.main(["mlp-sgd", "--quick", "--json", str(tmp_path / "found.json")]) == 0
     text = capsys.readouterr().out
-    assert "mlp: one step on 64 digits" in text
-    assert "matmul swapped" in text
-    assert (tmp_path / "found.json").exists()
+    assert "mlp-sgd (784-256-10), SGD: a step on 64 digits, threads: 1" in text
+    assert "best rival: numpy" in text
+    ours, numpy = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert ours["version"] == "tensorops"
+    assert ours["ratio"] == [1, 1, 1]
+    assert numpy["seconds"][1] <= numpy["seconds"][0] <= numpy["seconds"][2]
+    assert all(0.5 < row["accuracy"][0] <= 1 for row in (ours, numpy))
+
+
+def test_an_unknown_workload_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["rnn"])
+    assert "unknown workload 'rnn'; there are mlp-sgd" in capsys.readouterr().err

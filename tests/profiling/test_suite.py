@@ -85,6 +85,7 @@ def test_the_best_rival_counts_and_the_worst_case_comes_first(monkeypatch, capsy
         "softmax": {"tensorops": 2e-6, "numpy": 1e-6},
     }
     monkeypatch.setattr(_suite, "measure_launches", made_up(times))
+    monkeypatch.setenv("COLUMNS", "100")
     assert main([*ARGUMENTS, "--against", "numpy"]) == 0
     text = capsys.readouterr().out
     head, _, tail = text.partition("The worst cases")

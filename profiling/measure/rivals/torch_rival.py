@@ -198,9 +198,10 @@ def _conv2d_backward(
     stride: Any = 1,
     padding: Any = 0,
     bias: bool = True,
+    need_dx: bool = True,
 ) -> Callable[[], Any]:
     strides, paddings = ([one, one] if isinstance(one, int) else list(one) for one in (stride, padding))
-    mask = [True, True, bias]
+    mask = [need_dx, True, bias]
     return partial(
         torch.ops.aten.convolution_backward,
         *(grad, x, weight, [weight.shape[0]], strides, paddings, [1, 1], False, [0, 0], 1, mask),

@@ -1,0 +1,6 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def max_pool(x: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]: ...
+def max_pool_backward(grad: NDArray[Any], places: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]: ...
