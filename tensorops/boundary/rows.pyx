@@ -77,9 +77,9 @@ cdef object compute(
     RowOperation operation, object x, object y, object weight, object bias, object axis, double eps,
     object out,
 ):
-    """Compute contiguous rows straight away, anything else by the general way."""
+    """Compute rows of contiguous arrays straight away, anything else by the general way."""
     cdef int dtype, last
-    cdef Py_ssize_t place, columns, size
+    cdef Py_ssize_t place, length, size
     cdef np.ndarray first, second, result
     cdef Decision decision
     cdef Lines lines
@@ -93,11 +93,13 @@ cdef object compute(
     last = np.PyArray_NDIM(first) - 1
     if (dtype != np.NPY_FLOAT and dtype != np.NPY_DOUBLE) or not np.PyArray_ISCARRAY_RO(first) or last < 0:
         return general(operation, x, y, weight, bias, place, eps, out)
-    columns = np.PyArray_DIMS(first)[last]
     size = np.PyArray_SIZE(first)
-    if (place != -1 and place != last) or size == 0:
+    if not -last - 1 <= place <= last or size == 0:
         return general(operation, x, y, weight, bias, place, eps, out)
-    if not fits_columns(weight, dtype, columns) or not fits_columns(bias, dtype, columns):
+    if place < 0:
+        place += last + 1
+    length = np.PyArray_DIMS(first)[place]
+    if not fits_columns(weight, dtype, length) or not fits_columns(bias, dtype, length):
         return general(operation, x, y, weight, bias, place, eps, out)
     if y is not None:
         if not plain(y, dtype) or not same_shape(first, <np.ndarray> y):
@@ -112,7 +114,7 @@ cdef object compute(
         if touches(weight, result) or touches(bias, result):
             return general(operation, x, y, weight, bias, place, eps, out)
     choose(
-        operation.number, np.PyArray_ITEMSIZE(first), size // columns, columns, 1, 1, LAYOUT_C, &decision,
+        operation.number, np.PyArray_ITEMSIZE(first), size // length, length, 1, 1, LAYOUT_C, &decision,
     )
     if decision.path != PATH_BLOCKED:
         return general(operation, x, y, weight, bias, place, eps, out)
@@ -125,15 +127,15 @@ cdef object compute(
     lines.centred = operation.centred
     lines.weight = NULL if weight is None else np.PyArray_DATA(<np.ndarray> weight)
     lines.bias = NULL if bias is None else np.PyArray_DATA(<np.ndarray> bias)
-    if size >= RELEASE_ELEMENTS:
-        run_rows(operation.kind, first, second, result, last, &lines, decision.threads)
+    if size >= RELEASE_ELEMENTS or place != last:
+        run_rows(operation.kind, first, second, result, <int> place, &lines, decision.threads)
         return result
-    lines.count = size // columns
-    lines.length = columns
+    lines.count = size // length
+    lines.length = length
     lines.x = <const char *> np.PyArray_DATA(first)
     lines.y = <const char *> np.PyArray_DATA(second)
     lines.out = <char *> np.PyArray_DATA(result)
-    lines.x_stride = lines.y_stride = lines.out_stride = columns * np.PyArray_ITEMSIZE(first)
+    lines.x_stride = lines.y_stride = lines.out_stride = length * np.PyArray_ITEMSIZE(first)
     rows_function(operation.kind, np.PyArray_ITEMSIZE(first))(&lines)
     return result
 

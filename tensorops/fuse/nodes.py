@@ -132,7 +132,10 @@ class Graph:
         """
         if not (
             type(value) in (bool, int, float)
-            or (isinstance(value, np.generic) and value.dtype.char in REAL_CHARACTERS)
+            or (
+                (isinstance(value, np.generic) and value.dtype.char in REAL_CHARACTERS)
+                and type(value) is value.dtype.type
+            )
         ):
             raise FuseError(f"a value of type {type(value).__name__}, where a real number is needed", place)
         if type(value) is int and abs(value) > LARGEST_WHOLE:
@@ -170,7 +173,8 @@ class Graph:
                 value = operation.function(*values)
             except Exception as error:
                 raise FuseError(f"{type(error).__name__}: {error}", place) from None
-            return self.constant(value, place)
+            # A choice among numbers is an array without axes.
+            return self.constant(value[()] if isinstance(value, np.ndarray) else value, place)
         return self._node((operation.name, numbers), place, operation=operation, operands=numbers)
 
     def _node(self, key: Any, place: Place | None, **fields: Any) -> int:

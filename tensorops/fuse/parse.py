@@ -298,7 +298,10 @@ class _Parser:
         if id(function) in CONVERSIONS and len(arguments) == 1 and not node.keywords:
             value = self.graph.nodes[self.value(arguments[0])]
             if value.constant:
-                return self.number(CONVERSIONS[id(function)](value.value), node)
+                try:
+                    return self.number(CONVERSIONS[id(function)](value.value), node)
+                except (ArithmeticError, ValueError) as error:
+                    raise self.error(f"{type(error).__name__}: {error}", node) from None
             raise self.error("a conversion of an array cannot be fused", node)
         operation = callables().get(id(function))
         if operation is None:

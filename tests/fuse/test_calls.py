@@ -68,6 +68,7 @@ def operands(draw: st.DrawFn, count: int) -> list[Array]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(operands(2), st.sampled_from([2.0, np.float32(0.5), 3]))
 def test_any_layout(arrays: list[Array], factor: Any) -> None:
     if all(array.dtype == arrays[0].dtype for array in arrays):

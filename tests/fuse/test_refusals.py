@@ -55,6 +55,21 @@ REFUSED = [
     ("def f(x):\n    return (lambda y: y)(x)", "a function inside", "lambda"),
     ("def f(x):\n    return [y for y in x]", "ListComp", "[y for"),
     ("def f(x):\n    return x + __import__('os').getpid()", "method 'getpid'", "__import__"),
+    ("import os\ndef f(x):\n    return x + os.system('exit 1')", "os.system is not among", "os.system("),
+    ("def f(x):\n    return eval('x') + 1", "eval is not among", "eval("),
+    ("def f(x):\n    return getattr(np, 'exp')(x)", "cannot be called", "getattr("),
+    ("def f(x):\n    return np.exp.__call__(x)", "with a dot", "np.exp.__call__"),
+    ("def f(x):\n    return np.exp.__class__ + x", "with a dot", "np.exp.__class__"),
+    ("def f(x):\n    return x.__class__(x)", "method '__class__'", "x.__class__"),
+    ("def f(x):\n    return x + np.__builtins__", "type dict", "np.__builtins__"),
+    ("def f(x):\n    return x + np.__name__", "type str", "np.__name__"),
+    ("def f(x):\n    return x + f'{x}'", "JoinedStr", "f'"),
+    ("def f(x):\n    return x + float('1')", "real number", "'1'"),
+    ("def f(x):\n    return x + int(1e999)", "OverflowError", "int("),
+    ("def f(x):\n    return x + (y := 1)", "a line of its own", "y := 1"),
+    ("def f(x):\n    return np.sum(x * 2, axis='0')", "real number", "'0'"),
+    ("def f(x):\n    return x + ...", "type ellipsis", "..."),
+    ("def f(x):\n    return x + np.longdouble(1)", "np.longdouble is not among", "np.longdouble"),
     (f"def f({', '.join(f'x{k}' for k in range(40))}):\n    return x0 + x39", "40 arguments", "x32"),
     ("def f(x):\n    return " + "+".join(["x"] * 700), "nested", "def f"),
     ("def g(c):\n    def f(x):\n        return c * x\n    return f\nf = g(2)", "closure", "c * x"),
@@ -197,6 +212,8 @@ HOSTILE = [
     "def f(x):\n    \N{GREEK SMALL LETTER LAMDA} = x * 2.0\n    return \N{GREEK SMALL LETTER LAMDA} + 1",
     "def f(system):\n    exit = system * 2.0\n    return exit + 1",
     "def f(SPLAT):\n    element = SPLAT * 2.0\n    return element + 1",
+    "def f(x):\n    \N{FULLWIDTH LATIN SMALL LETTER Y} = x * 2.0\n    return y + 1",
+    "def f(x: 'int); system(0') -> '\"\"\"':\n    y: 'exit(1)' = x \\\n        * 2.0\n    return y + 1",
 ]
 
 
@@ -219,9 +236,28 @@ class Number(float):
         return "0); system(0"
 
 
-def test_numbers_of_other_types_are_refused(define: Define) -> None:
-    with pytest.raises(FuseError, match="Number"):
-        tensorops.fuse(define("def f(x):\n    return x + A", A=Number(1.0)), strict=True)
+class Single(np.float32):
+    """A float32 whose text is an attack."""
+
+    __repr__ = Number.__repr__
+
+
+@pytest.mark.parametrize(
+    "value", [Number(1), Single(1), np.str_("0); system(0"), np.longdouble(1), np.void(b"0"), 1j]
+)
+def test_numbers_of_other_types_are_refused(value: Any, define: Define) -> None:
+    with pytest.raises(FuseError, match=type(value).__name__):
+        tensorops.fuse(define("def f(x):\n    return x + A", A=value), strict=True)
+
+
+@pytest.mark.parametrize(
+    "value", [np.nan, -np.inf, -0.0, 5e-324, 2**53, 0.1, np.float32(0.1), np.int8(-3), True]
+)
+def test_a_number_reaches_the_kernel_as_digits_alone(value: Any, define: Define) -> None:
+    function = tensorops.fuse(define("def f(x):\n    return x * 0.75 + A", A=value), strict=True)
+    numbers = set(re.findall(r"-?SPLAT\(([^()]*)\)", function.source[function.source.index("element(") :]))
+    [text] = numbers - {"0.75"}
+    assert text in ("NAN", "INFINITY") or re.fullmatch(r"[0-9]+\.[0-9]+|[0-9]+(\.[0-9]+)?e[-+]?[0-9]+", text)
 
 
 def test_a_function_under_numpy_s_name_is_not_numpy_s(define: Define) -> None:
