@@ -165,9 +165,8 @@ cdef void plan_blocks(Plan *plan, Packing packing) noexcept nogil:
         plan.pack_b = True
     make_grid(plan, packing, plan.threads)
     if not plan.pack_a and not plan.pack_b and p.k <= plan.family.kc:
-        if p.n <= kernels.nr:
+        if p.n <= kernels.nr and plan.threads == 1:
             plan.kind = KIND_TILE
-            plan.threads = 1
             return
     plan.kc = block_of(p.k, plan.family.kc, 1)
     plan.mc = block_of(divided(p.m, plan.grid_m, 1), plan.family.mc, kernels.mr)
