@@ -20,6 +20,15 @@ WORKLOADS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_installed():
+    """Take back the products that one of the versions has put under a copy of its layers."""
+    yield
+    if versions.installation.cache_info().currsize:
+        versions.installation().uninstall()
+        versions.installation.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def data():
     return digits.load()
