@@ -11,7 +11,7 @@ import tensorops
 from tensorops.operations import OPERATIONS
 
 from ..cases import Case
-from ..measure.library import operation_loop
+from ..measure.libraries import operation_loop
 from .allocations import AllocationCounter, count_allocations
 from .step import StepLine
 

@@ -20,7 +20,7 @@ from ..document import Document, Section
 from ..measure import calibration, machine
 from ..measure.ladder import Step, ladder_jobs, ladder_steps
 from ..measure.launches import measure_launches
-from ..measure.library import operation_loop
+from ..measure.libraries import operation_loop
 from ..measure.paths import path_entries, path_jobs
 from ..measure.run import Measurement, Run
 from ..measure.worker import WorkerError

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ..cases import Case, Results
 from ..cases.steps import STEPS, tensorops_step
-from .library import Array, Library, Loop, operation_loop
+from .libraries import Array, Library, Loop, operation_loop
 from .rivals import RIVALS, NumpyLibrary
 from .timer import loop_of
 

@@ -58,11 +58,11 @@ def test_locals_of_another_function_are_read_and_not_kept():
 
     def function():
         array = np.zeros(1000)
-        number = len(outer)  # noqa: F841
+        number = len(outer)
         found = names_of(sys._getframe())
         kept = weakref.ref(array)
         assert found["array"] is array
-        assert found["number"] == 3
+        assert found["number"] == number == 3
         assert found["outer"] is outer
         del found, array
         gc.collect()

@@ -13,7 +13,7 @@ from profiling.commands import _report_kernels, _report_operation, bench, roofli
 from profiling.commands import report as report_verb
 from profiling.measure import ladder, paths
 from profiling.measure.contenders import LIBRARIES
-from profiling.measure.library import operation_loop
+from profiling.measure.libraries import operation_loop
 from profiling.measure.rivals import RIVALS
 from profiling.measure.timer import Schedule
 from profiling.measure.verify import Check

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ..library import Library
+from ..libraries import Library
 from .jax_rival import JaxLibrary
 from .numba_rival import NumbaLibrary
 from .numexpr_rival import NumexprLibrary

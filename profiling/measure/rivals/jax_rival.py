@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...cases import Case
-from ..library import Array, Rival
+from ..libraries import Array, Rival
 from .formulas import expression_of, has_formula
 
 _ROWS = ("softmax", "log_softmax")

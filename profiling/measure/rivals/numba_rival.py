@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...cases import Case
-from ..library import Array, Rival
+from ..libraries import Array, Rival
 from . import numba_loops
 from .formulas import expression_of, has_formula
 

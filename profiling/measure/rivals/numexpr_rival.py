@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...cases import Case
-from ..library import Array, Rival
+from ..libraries import Array, Rival
 from .formulas import expression_of, formula_of, has_formula
 
 

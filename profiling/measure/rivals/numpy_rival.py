@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...cases import SPECS, Case, Results
-from ..library import Array, Library, Loop, operation_loop
+from ..libraries import Array, Library, Loop, operation_loop
 
 
 class NumpyLibrary(Library):

@@ -12,7 +12,7 @@ from tensorops.activations import operation_of
 
 from ...cases import Case, Results
 from ...cases.steps import STEPS, torch_step
-from ..library import Array, Loop, Rival
+from ..libraries import Array, Loop, Rival
 from ..timer import loop_with_out
 
 Prepare = Callable[..., Callable[[], Any]]
